@@ -1,0 +1,1 @@
+"""The data tower: making records (without TensorFlow) and reading them."""

@@ -1,0 +1,1 @@
+"""Decoding: from encoded inputs to output ids."""

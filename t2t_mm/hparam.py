@@ -1,0 +1,335 @@
+"""Hyperparameters and the one path that overrides them.
+
+    dataclass defaults -> set function -> gin files -> gin bindings -> --hparams
+
+Later wins. The first two are Python; gin is the store of everything after them, and
+`--hparams="k=v,..."` is another spelling of a gin binding. The result is a frozen,
+checked dataclass; a name, a type or a binding that would have no effect is an error.
+"""
+
+import ast
+import contextlib
+import dataclasses
+import difflib
+import pathlib
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import gin
+
+from t2t_mm import registry
+
+_ACTIVATION_DTYPES = ("float32", "bfloat16")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HParams:
+    """Hyperparameters that every model and the trainer read; models add fields.
+
+    Attributes:
+      batch_size: tokens per step of problems whose lengths vary (text).
+      batch_examples: examples per step of problems that are not batched by tokens.
+      max_buckets: largest number of static shapes per problem.
+      max_input_length: longer inputs are left out of training; in tokens or frames.
+      max_target_length: longer targets are left out of training; in tokens.
+      hidden_size: depth of every position in the body.
+      dropout: probability of zeroing a unit, in training only.
+      activation_dtype: "float32" or "bfloat16"; variables and losses stay float32.
+      shared_embedding_and_softmax_weights: one table for input, target and softmax.
+      label_smoothing: probability mass spread over the wrong classes, in training.
+      optimizer: "adam".
+      optimizer_adam_beta1: decay of the first moment.
+      optimizer_adam_beta2: decay of the second moment.
+      optimizer_adam_epsilon: added to the root of the second moment.
+      learning_rate_schedule: factors joined by "*"; see `training/learning_rate.py`.
+      learning_rate_constant: value of the factor "constant".
+      learning_rate_warmup_steps: steps of linear warm-up.
+      learning_rate_decay_steps: steps after which decaying factors reach their end;
+        0 for the number of training steps.
+      clip_grad_norm: largest global gradient norm; 0 for no clipping.
+      weight_decay: decoupled decay of matrices per step, times the learning rate.
+    """
+
+    batch_size: int = 2048
+    batch_examples: int = 32
+    max_buckets: int = 6
+    max_input_length: int = 1000
+    max_target_length: int = 256
+    hidden_size: int = 512
+    dropout: float = 0.1
+    activation_dtype: str = "float32"
+    shared_embedding_and_softmax_weights: bool = False
+    label_smoothing: float = 0.1
+    optimizer: str = "adam"
+    optimizer_adam_beta1: float = 0.9
+    optimizer_adam_beta2: float = 0.98
+    optimizer_adam_epsilon: float = 1e-9
+    learning_rate_schedule: str = "constant*linear_warmup*rsqrt_decay"
+    learning_rate_constant: float = 0.2
+    learning_rate_warmup_steps: int = 4000
+    learning_rate_decay_steps: int = 0
+    clip_grad_norm: float = 1.0
+    weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Checks types and ranges.
+
+        Raises:
+          ValueError: naming the field, its value and what is allowed.
+        """
+        for field, kind in field_types(type(self)).items():
+            value = coerce(getattr(self, field), kind)
+            if value is _WRONG_TYPE:
+                raise ValueError(_type_message(field, kind, getattr(self, field)))
+            object.__setattr__(self, field, value)
+        self.check_positive(
+            "batch_size",
+            "batch_examples",
+            "max_buckets",
+            "max_input_length",
+            "max_target_length",
+            "hidden_size",
+            "learning_rate_warmup_steps",
+        )
+        self.check_rates("dropout", "label_smoothing")
+        self.check_choice("activation_dtype", _ACTIVATION_DTYPES)
+        self.check_choice("optimizer", ("adam",))
+
+    def check_positive(self, *fields: str) -> None:
+        """Raises `ValueError` unless the fields are at least 1."""
+        for field in fields:
+            if getattr(self, field) < 1:
+                raise ValueError(
+                    f"`{field}` must be at least 1; got {getattr(self, field)}."
+                )
+
+    def check_rates(self, *fields: str) -> None:
+        """Raises `ValueError` unless the fields are probabilities below 1."""
+        for field in fields:
+            if not 0.0 <= getattr(self, field) < 1.0:
+                raise ValueError(
+                    f"`{field}` must be at least 0 and below 1; "
+                    f"got {getattr(self, field)}."
+                )
+
+    def check_choice(self, field: str, choices: Sequence[str]) -> None:
+        """Raises `ValueError` unless the field has one of the values `choices`."""
+        if getattr(self, field) not in choices:
+            raise ValueError(
+                f"`{field}` must be one of {', '.join(choices)}; "
+                f"got '{getattr(self, field)}'."
+            )
+
+
+_WRONG_TYPE = object()
+
+
+def field_types(hparams_cls: type) -> dict[str, Any]:
+    """Returns the annotated type of every field of a config dataclass."""
+    hints = typing.get_type_hints(hparams_cls)
+    return {field.name: hints[field.name] for field in dataclasses.fields(hparams_cls)}
+
+
+def coerce(value: Any, kind: Any) -> Any:
+    """Returns `value` as type `kind`, or a marker if it is of another type.
+
+    Ints pass for floats and lists for tuples; nothing else is converted.
+    """
+    origin = typing.get_origin(kind)
+    if origin in (types.UnionType, typing.Union):
+        options = [coerce(value, option) for option in typing.get_args(kind)]
+        return next((o for o in options if o is not _WRONG_TYPE), _WRONG_TYPE)
+    if origin is tuple:
+        return _coerce_tuple(value, typing.get_args(kind)[0])
+    if kind is float and type(value) is int:
+        return float(value)
+    return value if type(value) is kind else _WRONG_TYPE
+
+
+def _coerce_tuple(value: Any, kind: Any) -> Any:
+    if not isinstance(value, list | tuple):
+        return _WRONG_TYPE
+    items = tuple(coerce(item, kind) for item in value)
+    return _WRONG_TYPE if _WRONG_TYPE in items else items
+
+
+def _type_message(field: str, kind: Any, value: Any) -> str:
+    if isinstance(kind, type) and typing.get_origin(kind) is None:
+        wanted = kind.__name__
+    else:
+        wanted = str(kind)
+    return f"`{field}` must be of type {wanted}; got {value!r}."
+
+
+def parse_overrides(text: str, hparams_cls: type) -> dict[str, Any]:
+    """Parses "hidden_size=128,kernel_sizes=(3,3)" by the types of the fields.
+
+    Raises:
+      ValueError: for a field that does not exist (with the closest ones), a value of
+        another type, or a field given twice.
+    """
+    kinds = field_types(hparams_cls)
+    overrides: dict[str, Any] = {}
+    for item in _split_outside_brackets(text):
+        field, equals, literal = (part.strip() for part in item.partition("="))
+        if not equals or not literal:
+            raise ValueError(
+                f"An override must read name=value, with commas between; got '{item}'."
+            )
+        if field not in kinds:
+            raise ValueError(_unknown_field(field, hparams_cls))
+        if field in overrides:
+            raise ValueError(f"`{field}` is given twice in '{text}'.")
+        overrides[field] = _parse_value(field, literal, kinds[field])
+    return overrides
+
+
+def _unknown_field(field: str, hparams_cls: type) -> str:
+    names = list(field_types(hparams_cls))
+    close = difflib.get_close_matches(field, names, 3, 0.5)
+    hint = f"Did you mean {' or '.join(close)}?" if close else f"It has: {names}."
+    return f"{hparams_cls.__name__} has no field '{field}'. {hint}"
+
+
+def _split_outside_brackets(text: str) -> list[str]:
+    items, depth, current = [], 0, ""
+    for character in text:
+        depth += (character in "([{") - (character in ")]}")
+        if character == "," and depth == 0:
+            items.append(current)
+            current = ""
+        else:
+            current += character
+    return [item for item in [*items, current] if item.strip()]
+
+
+def _parse_value(field: str, literal: str, kind: Any) -> Any:
+    if kind is str:
+        return literal.strip("'\"")
+    try:
+        value = ast.literal_eval(
+            {"true": "True", "false": "False", "none": "None"}.get(
+                literal.lower(), literal
+            )
+        )
+    except (ValueError, SyntaxError):
+        value = literal
+    if value is not literal and coerce(value, kind) is not _WRONG_TYPE:
+        return coerce(value, kind)
+    if coerce(literal, kind) is not _WRONG_TYPE:
+        return literal
+    raise ValueError(_type_message(field, kind, value))
+
+
+def read_gin(
+    targets: Mapping[str, type], files: Sequence[str], bindings: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """Reads gin files, then bindings, and returns the values bound to each target.
+
+    Args:
+      targets: config dataclasses by the name that bindings use for them, such as
+        `{"multimodel_tiny": MultiModelHParams, "RunConfig": RunConfig}`.
+      files: paths of gin files, read in order.
+      bindings: lines such as "multimodel_tiny.hidden_size = 64"; later wins.
+
+    Raises:
+      FileNotFoundError: if a file does not exist.
+      ValueError: for a syntax error, for a binding of a target that is not in
+        `targets` or of a field that it does not have, or for a wrong type.
+    """
+    for file in files:
+        if not pathlib.Path(file).is_file():
+            raise FileNotFoundError(
+                f"--gin_file must name a file; there is no '{file}'."
+            )
+    for target in targets:
+        if target not in _GIN_TARGETS:
+            _GIN_TARGETS[target] = gin.configurable(target)(_bound_values)
+    with _fresh_gin_config():
+        try:
+            gin.parse_config_files_and_bindings(
+                list(files), list(bindings), finalize_config=False
+            )
+        except (ValueError, SyntaxError) as error:
+            raise ValueError(
+                f"gin could not read the settings, which may bind "
+                f"{' and '.join(targets)}: {error}"
+            ) from None
+        _check_all_effective(targets)
+        return {
+            target: _checked_fields(_GIN_TARGETS[target](), hparams_cls)
+            for target, hparams_cls in targets.items()
+        }
+
+
+_GIN_TARGETS: dict[str, Callable[..., dict[str, Any]]] = {}
+
+
+def _bound_values(**values: Any) -> dict[str, Any]:
+    return values
+
+
+@contextlib.contextmanager
+def _fresh_gin_config() -> Iterator[None]:
+    """Keeps one call's bindings from reaching the next: gin's store is global."""
+    gin.clear_config()
+    try:
+        yield
+    finally:
+        gin.clear_config()
+
+
+def _check_all_effective(targets: Mapping[str, type]) -> None:
+    for other in _GIN_TARGETS.keys() - targets.keys():
+        if gin.get_bindings(other):
+            raise ValueError(
+                f"A gin binding for {other} has no effect: this run reads "
+                f"{' and '.join(targets)}. Bind those, or choose --hparams_set={other}."
+            )
+
+
+def _checked_fields(values: dict[str, Any], hparams_cls: type) -> dict[str, Any]:
+    kinds = field_types(hparams_cls)
+    for field, value in values.items():
+        if field not in kinds:
+            raise ValueError(_unknown_field(field, hparams_cls))
+        if coerce(value, kinds[field]) is _WRONG_TYPE:
+            raise ValueError(_type_message(field, kinds[field], value))
+    return {field: coerce(value, kinds[field]) for field, value in values.items()}
+
+
+def resolve(
+    name: str,
+    *,
+    gin_files: Sequence[str] = (),
+    gin_bindings: Sequence[str] = (),
+    overrides: str = "",
+) -> HParams:
+    """Returns the registered hparams set `name` with all overrides applied.
+
+    Later wins: the set's function, gin files, gin bindings, then `overrides`. A gin
+    binding names the set: `multimodel_tiny.hidden_size = 64`. A set that builds on
+    another does not see bindings made for the other.
+
+    Raises:
+      LookupError: if no set is called `name`.
+      FileNotFoundError: if a gin file does not exist.
+      ValueError: for a binding or override of an unknown field, of a wrong type or of
+        another set.
+    """
+    defaults = registry.HPARAMS.get(name)()
+    bound = read_gin({name: type(defaults)}, gin_files, gin_bindings)
+    values = bound[name] | parse_overrides(overrides, type(defaults))
+    return dataclasses.replace(defaults, **values)
+
+
+def differences(old: HParams, new: HParams) -> list[str]:
+    """Returns a line "field: old -> new" for every field in which two sets differ."""
+    before, after = dataclasses.asdict(old), dataclasses.asdict(new)
+    return [
+        f"{field}: {before.get(field)!r} -> {after.get(field)!r}"
+        for field in sorted(before.keys() | after.keys())
+        if before.get(field) != after.get(field)
+    ]

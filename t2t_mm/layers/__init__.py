@@ -1,0 +1,1 @@
+"""Layers: nets that know nothing of problems or modalities."""

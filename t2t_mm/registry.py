@@ -1,0 +1,191 @@
+"""Names of problems, models, modalities and hparams sets.
+
+Whatever a user can name on a command line is filed here by a decorator that stands at
+its definition, with the name written out, so that grep finds what the user typed:
+
+    @registry.register_problem("wmt_ende")
+    class WmtEnde(text_problem.Text2TextProblem): ...
+
+Nothing here imports TensorFlow: looking a name up, or failing to, is instant.
+"""
+
+import dataclasses
+import difflib
+import importlib
+import pathlib
+import re
+import sys
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+_SNAKE_CASE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+_SUGGESTIONS = 3
+
+
+class Registry(Generic[T]):
+    """Names of one kind of thing, such as problems or models."""
+
+    def __init__(self, kind: str, article: str = "a") -> None:
+        """Creates an empty registry.
+
+        Args:
+          kind: what the entries are, as error messages call it.
+          article: "a" or "an", as `kind` needs it.
+        """
+        self._kind = kind
+        self._article = article
+        self._entries: dict[str, T] = {}
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """Returns a decorator that files a class or function under `name`.
+
+        Raises:
+          ValueError: if `name` is taken (the message names both modules) or is not
+            snake_case.
+        """
+        if not _SNAKE_CASE.fullmatch(name):
+            raise ValueError(
+                f"The name of {self._article} {self._kind} must be snake_case, such as "
+                f"'my_{self._kind.split()[0]}1'; got '{name}'."
+            )
+
+        def file_under_name(entry: T) -> T:
+            if name in self._entries:
+                first = getattr(self._entries[name], "__module__", "?")
+                second = getattr(entry, "__module__", "?")
+                raise ValueError(
+                    f"{self._article.capitalize()} {self._kind} named '{name}' is "
+                    f"registered by {first} and again by {second}. Rename one, or "
+                    "import the module under one name only."
+                )
+            self._entries[name] = entry
+            return entry
+
+        return file_under_name
+
+    def get(self, name: str) -> T:
+        """Returns the entry called `name`; dashes and capitals are forgiven.
+
+        Raises:
+          LookupError: if there is none; the message has the closest names.
+        """
+        normalised = name.replace("-", "_").lower()
+        if normalised in self._entries:
+            return self._entries[normalised]
+        raise LookupError(self._unknown(name, normalised))
+
+    def _unknown(self, name: str, normalised: str) -> str:
+        close = difflib.get_close_matches(normalised, self._entries, _SUGGESTIONS, 0.5)
+        if close:
+            hint = "Did you mean " + " or ".join(f"'{match}'" for match in close) + "?"
+        else:
+            hint = "There are: " + (", ".join(self.names()) or "none") + "."
+        return (
+            f"No {self._kind} is named '{name}'. {hint} "
+            "Modules of your own load with --t2t_usr_dir."
+        )
+
+    def names(self) -> list[str]:
+        """Returns all names, sorted."""
+        return sorted(self._entries)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VocabularySpec:
+    """A subword vocabulary that several problems share.
+
+    Attributes:
+      name: names its file, `vocab.<name>.<approx_vocab_size>.subwords`.
+      approx_vocab_size: number of ids to aim at; a small corpus gives fewer.
+      problems: names of the problems from whose training text it is built, in order.
+      bytes_per_problem: how much text of each problem is sampled, in bytes.
+    """
+
+    name: str
+    approx_vocab_size: int = 2**13
+    problems: tuple[str, ...]
+    bytes_per_problem: int = 5_000_000
+
+    @property
+    def filename(self) -> str:
+        """Name of the vocabulary's file in a data folder."""
+        return f"vocab.{self.name}.{self.approx_vocab_size}.subwords"
+
+
+PROBLEMS: Registry[type[Any]] = Registry("problem")
+MODALITIES: Registry[type[Any]] = Registry("modality")
+MODELS: Registry[type[Any]] = Registry("model")
+HPARAMS: Registry[Callable[[], Any]] = Registry("hparams set", "an")
+VOCABULARIES: Registry[VocabularySpec] = Registry("vocabulary")
+
+register_modality = MODALITIES.register
+register_model = MODELS.register
+register_hparams = HPARAMS.register
+
+
+def register_problem(name: str) -> Callable[[type[T]], type[T]]:
+    """Returns a decorator that files a problem class and sets its `name`."""
+
+    def file_under_name(problem_cls: type[T]) -> type[T]:
+        problem_cls.name = name  # type: ignore[attr-defined]
+        return PROBLEMS.register(name)(problem_cls)
+
+    return file_under_name
+
+
+def register_vocabulary(vocabulary: VocabularySpec) -> VocabularySpec:
+    """Files a shared vocabulary under its own name and returns it."""
+    return VOCABULARIES.register(vocabulary.name)(vocabulary)
+
+
+def problem(name: str) -> Any:
+    """Returns a new instance of the registered problem `name`.
+
+    Raises:
+      LookupError: if there is none; the message has the closest names.
+    """
+    return PROBLEMS.get(name)()
+
+
+def import_registrations(usr_dir: str | None = None) -> None:
+    """Imports the packages that register things, then the user's folder if given.
+
+    Problems and hparams sets are imported; neither needs TensorFlow. Models and
+    modalities are imported by the code that builds them.
+
+    Args:
+      usr_dir: folder that is imported as a package; its `__init__.py` must import the
+        modules that register things.
+
+    Raises:
+      FileNotFoundError: if `usr_dir` is not a folder with an `__init__.py`.
+    """
+    importlib.import_module("t2t_mm.problems")
+    importlib.import_module("t2t_mm.hparams")
+    if usr_dir:
+        _import_usr_dir(pathlib.Path(usr_dir).expanduser().resolve())
+
+
+def _import_usr_dir(folder: pathlib.Path) -> None:
+    if not (folder / "__init__.py").is_file():
+        raise FileNotFoundError(
+            f"--t2t_usr_dir must be a folder with an __init__.py that imports your "
+            f"modules; there is no '{folder / '__init__.py'}'."
+        )
+    if not folder.name.isidentifier():
+        raise ValueError(
+            f"--t2t_usr_dir is imported as a package, so the folder's name must be a "
+            f"Python identifier; got '{folder.name}'."
+        )
+    if folder.name in sys.modules:
+        loaded = pathlib.Path(sys.modules[folder.name].__file__ or "").parent
+        if loaded == folder:
+            return
+        raise ValueError(
+            f"--t2t_usr_dir cannot be imported as '{folder.name}': a module of that "
+            f"name is loaded from '{loaded}'. Rename your folder."
+        )
+    sys.path.insert(0, str(folder.parent))
+    importlib.import_module(folder.name)
