@@ -38,6 +38,14 @@ class HParams:
       dropout: probability of zeroing a unit, in training only.
       activation_dtype: "float32" or "bfloat16"; variables and losses stay float32.
       shared_embedding_and_softmax_weights: one table for input, target and softmax.
+      image_stem_filters: channels of the two convolutions that read pixels.
+      image_stem_stride: stride of the first; 1 for small images.
+      image_filters: channels of the residual blocks after them, at most
+        `hidden_size`; every block halves the image, and so does a last one.
+      audio_filters: channels of the residual blocks that read a spectrogram.
+      audio_time_stride: frames per position, a power of 2.
+      audio_merge_bins: make all frequencies of a frame one position.
+      class_label_filters: channels of the last two steps before classes are read.
       label_smoothing: probability mass spread over the wrong classes, in training.
       optimizer: "adam".
       optimizer_adam_beta1: decay of the first moment.
@@ -61,6 +69,13 @@ class HParams:
     dropout: float = 0.1
     activation_dtype: str = "float32"
     shared_embedding_and_softmax_weights: bool = False
+    image_stem_filters: tuple[int, ...] = (32, 64)
+    image_stem_stride: int = 2
+    image_filters: tuple[int, ...] = (128, 256)
+    audio_filters: tuple[int, ...] = (2, 4, 8, 16, 32, 64, 128, 256)
+    audio_time_stride: int = 512
+    audio_merge_bins: bool = False
+    class_label_filters: tuple[int, ...] = (1536, 2048)
     label_smoothing: float = 0.1
     optimizer: str = "adam"
     optimizer_adam_beta1: float = 0.9
@@ -94,8 +109,23 @@ class HParams:
             "learning_rate_warmup_steps",
         )
         self.check_rates("dropout", "label_smoothing")
+        self._check_modality_nets()
         self.check_choice("activation_dtype", _ACTIVATION_DTYPES)
         self.check_choice("optimizer", ("adam",))
+
+    def _check_modality_nets(self) -> None:
+        for field in ("image_stem_filters", "class_label_filters"):
+            if len(getattr(self, field)) != 2:
+                raise ValueError(
+                    f"`{field}` must have two numbers; got {getattr(self, field)}."
+                )
+        stride, blocks = self.audio_time_stride, len(self.audio_filters)
+        most = 2 ** (blocks if self.audio_merge_bins else blocks + 1)
+        if stride < 1 or stride & (stride - 1) or stride > most:
+            raise ValueError(
+                f"`audio_time_stride` must be a power of 2 of at most {most}, with "
+                f"`audio_filters` of {blocks} blocks; got {stride}."
+            )
 
     def check_positive(self, *fields: str) -> None:
         """Raises `ValueError` unless the fields are at least 1."""

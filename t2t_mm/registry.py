@@ -153,7 +153,7 @@ def import_registrations(usr_dir: str | None = None) -> None:
     """Imports the packages that register things, then the user's folder if given.
 
     Problems and hparams sets are imported; neither needs TensorFlow. Models and
-    modalities are imported by the code that builds them.
+    modalities are left to `import_models`.
 
     Args:
       usr_dir: folder that is imported as a package; its `__init__.py` must import the
@@ -166,6 +166,12 @@ def import_registrations(usr_dir: str | None = None) -> None:
     importlib.import_module("t2t_mm.hparams")
     if usr_dir:
         _import_usr_dir(pathlib.Path(usr_dir).expanduser().resolve())
+
+
+def import_models() -> None:
+    """Imports the packages that register models and modalities: needs TensorFlow."""
+    importlib.import_module("t2t_mm.modalities")
+    importlib.import_module("t2t_mm.models.all_models")
 
 
 def _import_usr_dir(folder: pathlib.Path) -> None:

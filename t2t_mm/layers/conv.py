@@ -1,0 +1,306 @@
+"""Separable convolutions over sequences and images, and the ConvStep made of them.
+
+ConvStep(x) = LN(SepConv(ReLU(x))) is the unit of which the paper builds everything that
+convolves ("One Model To Learn Them All", section 2.2).
+"""
+
+import math
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from t2t_mm.layers import compilation, core, initializers
+
+_NEGATIVE = -1e9  # loses against every activation in a max pool, without infinities
+
+
+def depthwise_conv_sequence(
+    x: tf.Tensor, kernel: tf.Tensor, *, dilation_rate: int, causal: bool
+) -> tf.Tensor:
+    """Convolves every channel of a sequence with its own kernel.
+
+    Args:
+      x: `[batch, length, channels]`.
+      kernel: `[kernel_size, channels]`; `kernel_size` is odd.
+      dilation_rate: distance between two taps, in positions.
+      causal: pad in front only, so that no position sees a later one; otherwise pad
+        both sides alike.
+
+    Returns:
+      `[batch, length, channels]`.
+    """
+    span = (kernel.shape[0] - 1) * dilation_rate
+    front = span if causal else span // 2
+    padded = tf.pad(x, [[0, 0], [front, span - front], [0, 0]])
+    kernel = tf.cast(kernel, x.dtype)
+    if compilation.is_for_xla():
+        return _depthwise_by_shifts(padded, kernel, dilation_rate)
+    return _depthwise_by_folding(padded, kernel, dilation_rate)
+
+
+def _depthwise_by_folding(
+    padded: tf.Tensor, kernel: tf.Tensor, dilation_rate: int
+) -> tf.Tensor:
+    """Folds the dilation into the width of an image and convolves down its height."""
+    kernel_size, channels = kernel.shape
+    length = tf.shape(padded)[1] - (kernel_size - 1) * dilation_rate
+    to_multiple = -tf.shape(padded)[1] % dilation_rate
+    padded = tf.pad(padded, [[0, 0], [0, to_multiple], [0, 0]])
+    # [batch, length, channels] -> [batch, length / dilation, dilation, channels]
+    folded = tf.reshape(padded, [tf.shape(padded)[0], -1, dilation_rate, channels])
+    convolved = tf.nn.depthwise_conv2d(
+        folded, kernel[:, None, :, None], strides=[1, 1, 1, 1], padding="VALID"
+    )
+    unfolded = tf.reshape(convolved, [tf.shape(padded)[0], -1, channels])
+    return unfolded[:, :length]
+
+
+def _depthwise_by_shifts(
+    padded: tf.Tensor, kernel: tf.Tensor, dilation_rate: int
+) -> tf.Tensor:
+    """Sums shifted copies; XLA:CPU fuses this and is far slower on convolution ops."""
+    kernel_size = kernel.shape[0]
+    span = (kernel_size - 1) * dilation_rate
+
+    @tf.custom_gradient
+    def convolve(x: tf.Tensor, taps: tf.Tensor) -> tuple[tf.Tensor, object]:
+        length = x.shape[1] - span
+        starts = [tap * dilation_rate for tap in range(kernel_size)]
+        y = tf.add_n([x[:, s : s + length] * taps[i] for i, s in enumerate(starts)])
+
+        def gradient(dy: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            wide = tf.pad(dy, [[0, 0], [span, span], [0, 0]])
+            # The transpose of a convolution is a convolution with reversed taps.
+            dx = tf.add_n(
+                [
+                    wide[:, span - s : span - s + x.shape[1]] * taps[i]
+                    for i, s in enumerate(starts)
+                ]
+            )
+            dtaps = [tf.reduce_sum(x[:, s : s + length] * dy, [0, 1]) for s in starts]
+            return dx, tf.stack(dtaps)
+
+        return y, gradient
+
+    return convolve(padded, kernel)
+
+
+class ConvStep(tf.Module):
+    """LN(SepConv(ReLU(x))) over a sequence, with a cached form for decoding.
+
+    Attributes:
+      cache_length: how many past positions a causal step must remember.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        output_size: int,
+        *,
+        kernel_size: int,
+        dilation_rate: int = 1,
+        causal: bool = False,
+        name: str,
+    ) -> None:
+        """Creates `kernel_size * in + in * out + 2 * out` parameters.
+
+        Raises:
+          ValueError: if `kernel_size` is even.
+        """
+        super().__init__(name=name)
+        if kernel_size % 2 == 0:
+            raise ValueError(f"`kernel_size` must be odd; got {kernel_size}.")
+        self._dilation_rate = dilation_rate
+        self._causal = causal
+        self.cache_length = (kernel_size - 1) * dilation_rate
+        with self.name_scope:
+            self.depthwise_kernel = initializers.make_variable(
+                "depthwise_kernel",
+                [kernel_size, input_size],
+                initializers.normal(1.0 / math.sqrt(kernel_size)),
+            )
+            self.pointwise = core.Dense(
+                input_size, output_size, use_bias=False, name="pointwise"
+            )
+            self.layer_norm = core.LayerNorm(output_size)
+
+    def __call__(self, x: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
+        """Maps `[batch, length, input_size]` to `[batch, length, output_size]`.
+
+        Args:
+          x: the sequence.
+          mask: `[batch, length]` bool; padding is zeroed before the convolution, so
+            that it does not reach its neighbours.
+        """
+        x = core.apply_mask(tf.nn.relu(x), mask)
+        x = depthwise_conv_sequence(
+            x,
+            self.depthwise_kernel,
+            dilation_rate=self._dilation_rate,
+            causal=self._causal,
+        )
+        return self.layer_norm(self.pointwise(x))
+
+    def init_cache(self, batch: tf.Tensor, dtype: tf.DType = tf.float32) -> tf.Tensor:
+        """Returns the past of an empty sequence `[batch, cache_length, input_size]`."""
+        return tf.zeros(
+            [batch, self.cache_length, self.depthwise_kernel.shape[1]], dtype
+        )
+
+    def step(self, x: tf.Tensor, cache: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Computes one new position of a causal step.
+
+        Args:
+          x: `[batch, input_size]`, the new position.
+          cache: `[batch, cache_length, input_size]`, the positions before it.
+
+        Returns:
+          `[batch, output_size]` and the new cache.
+        """
+        window = tf.concat([cache, tf.nn.relu(x)[:, None]], axis=1)
+        taps = window[:, :: self._dilation_rate]  # [batch, kernel_size, input_size]
+        mixed = tf.reduce_sum(taps * tf.cast(self.depthwise_kernel, x.dtype), axis=1)
+        return self.layer_norm(self.pointwise(mixed)), window[:, 1:]
+
+
+class ImageConvStep(tf.Module):
+    """LN(conv(ReLU(x))) over an image or spectrogram."""
+
+    def __init__(
+        self,
+        input_size: int,
+        output_size: int,
+        *,
+        kernel_size: int,
+        strides: tuple[int, int] = (1, 1),
+        separable: bool = True,
+        relu: bool = True,
+        name: str,
+    ) -> None:
+        """Creates the variables.
+
+        Args:
+          input_size: channels in.
+          output_size: channels out.
+          kernel_size: height and width of the kernel.
+          strides: along height and width.
+          separable: depthwise and pointwise; otherwise one ordinary convolution.
+          relu: whether to start with a ReLU; raw pixels are better off without.
+          name: scope of the variables.
+        """
+        super().__init__(name=name)
+        self._strides = strides
+        self._relu = relu
+        size = [kernel_size, kernel_size]
+        with self.name_scope:
+            if separable:
+                self.depthwise_kernel = initializers.make_variable(
+                    "depthwise_kernel",
+                    [*size, input_size, 1],
+                    initializers.normal(1.0 / kernel_size),
+                )
+                self.pointwise = core.Dense(
+                    input_size, output_size, use_bias=False, name="pointwise"
+                )
+                self.kernel = None
+            else:
+                area = kernel_size**2
+                self.kernel = initializers.make_variable(
+                    "kernel",
+                    [*size, input_size, output_size],
+                    initializers.glorot_uniform(area * input_size, area * output_size),
+                )
+            self.layer_norm = core.LayerNorm(output_size)
+
+    def __call__(self, x: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
+        """Maps `[batch, height, width, input_size]`, padded as TensorFlow's SAME.
+
+        Args:
+          x: the image.
+          mask: `[batch, height]` bool, for spectrograms whose height is time.
+        """
+        x = core.apply_mask(tf.nn.relu(x) if self._relu else x, mask)
+        if self.kernel is None:
+            return self.layer_norm(self.pointwise(self._depthwise(x)))
+        kernel = tf.cast(self.kernel, x.dtype)
+        if kernel.shape[0] == 1:
+            # A matrix product: TensorFlow 2.21 corrupts memory on CPU in the gradient
+            # of a strided 1x1 convolution of one channel.
+            strided = x[:, :: self._strides[0], :: self._strides[1]]
+            return self.layer_norm(core.matmul_last_axis(strided, kernel[0, 0]))
+        y = tf.nn.conv2d(x, kernel, strides=self._strides, padding="SAME")
+        return self.layer_norm(y)
+
+    def _depthwise(self, x: tf.Tensor) -> tf.Tensor:
+        return tf.nn.depthwise_conv2d(
+            x,
+            tf.cast(self.depthwise_kernel, x.dtype),
+            strides=[1, *self._strides, 1],
+            padding="SAME",
+        )
+
+
+def max_pool(
+    x: tf.Tensor,
+    window: Sequence[int],
+    strides: Sequence[int],
+    mask: tf.Tensor | None = None,
+) -> tf.Tensor:
+    """Pools `[batch, height, width, channels]`; neither border nor padding ever wins.
+
+    Args:
+      x: the image.
+      window: height and width of the window.
+      strides: along height and width.
+      mask: `[batch, height]` bool.
+    """
+    if mask is not None:
+        x = tf.where(mask[:, :, None, None], x, tf.cast(_NEGATIVE, x.dtype))
+    return tf.nn.max_pool2d(x, window, strides, padding="SAME")
+
+
+class ConvRes(tf.Module):
+    """Two ConvSteps and a max pool beside a strided 1x1 shortcut (section 2.6.2).
+
+    The shortcut is an ordinary convolution, as in the first release; the paper's
+    equation prints a separable one, which at kernel 1x1 differs by a scale per channel.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        output_size: int,
+        *,
+        strides: tuple[int, int] = (2, 2),
+        shortcut_relu: bool = True,
+        name: str,
+    ) -> None:
+        """Creates the variables; `strides` are those of the pool and the shortcut."""
+        super().__init__(name=name)
+        self.strides = strides
+        with self.name_scope:
+            self.conv_0 = ImageConvStep(
+                input_size, output_size, kernel_size=3, name="conv_0"
+            )
+            self.conv_1 = ImageConvStep(
+                output_size, output_size, kernel_size=3, name="conv_1"
+            )
+            self.shortcut = ImageConvStep(
+                input_size,
+                output_size,
+                kernel_size=1,
+                strides=strides,
+                separable=False,
+                relu=shortcut_relu,
+                name="shortcut",
+            )
+
+    def __call__(self, x: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
+        """Maps `[batch, height, width, input_size]` to a smaller image.
+
+        Args:
+          x: the image.
+          mask: `[batch, height]` bool, for spectrograms whose height is time.
+        """
+        y = self.conv_1(self.conv_0(x, mask), mask)
+        return max_pool(y, (3, 3), self.strides, mask) + self.shortcut(x, mask)

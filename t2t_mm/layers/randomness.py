@@ -1,0 +1,42 @@
+"""Random numbers of a training step, as a function of its seed.
+
+Nothing here keeps state between steps: a step that is given the same seed draws the
+same dropout masks and gating noise, so that a resumed run repeats an uninterrupted one
+bit for bit.
+"""
+
+import tensorflow as tf
+
+
+class RandomStream:
+    """Hands out seeds within one forward pass, in the order of the calls.
+
+    Layers take a stream, or None when they are not training: then nothing is random.
+    """
+
+    def __init__(self, seed: tf.Tensor) -> None:
+        """Creates a stream.
+
+        Args:
+          seed: `[2]` int32, different for every training step.
+        """
+        self._seed = seed
+        self._calls = 0
+
+    def next_seed(self) -> tf.Tensor:
+        """Returns a `[2]` int32 seed that no other call of this stream returns."""
+        self._calls += 1
+        return tf.random.experimental.stateless_fold_in(self._seed, self._calls)
+
+
+def dropout(x: tf.Tensor, rate: float, rng: RandomStream | None) -> tf.Tensor:
+    """Zeroes elements with probability `rate` and scales the others up.
+
+    Args:
+      x: any shape.
+      rate: probability, at least 0 and below 1.
+      rng: None outside training, which returns `x` as it is.
+    """
+    if rng is None or rate == 0.0:
+        return x
+    return tf.nn.experimental.stateless_dropout(x, rate, seed=rng.next_seed())

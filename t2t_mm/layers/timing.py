@@ -1,0 +1,37 @@
+"""Timing signals: sines and cosines that say where a position is."""
+
+import math
+
+import tensorflow as tf
+
+MAX_TIMESCALE = 1.0e4
+
+
+def timing_signal(positions: tf.Tensor, depth: int) -> tf.Tensor:
+    """Returns the timing signal of MultiModel (Kaiser et al. 2017, section 2.5).
+
+    Channel pairs have timescales from 1 to `MAX_TIMESCALE` in geometric progression.
+    All sines come first, then all cosines: a fixed permutation of the interleaved
+    layout that the paper prints, and the layout of Tensor2Tensor. An odd `depth` gets a
+    last channel of zeros.
+
+    Args:
+      positions: `[length]` int32.
+      depth: number of channels, at least 2.
+
+    Returns:
+      `[length, depth]` float32.
+    """
+    pairs = depth // 2
+    increment = math.log(MAX_TIMESCALE) / max(pairs - 1, 1)
+    inverse_timescales = tf.exp(-increment * tf.range(pairs, dtype=tf.float32))
+    # [length, 1] * [1, pairs] -> [length, pairs]
+    angles = tf.cast(positions, tf.float32)[:, None] * inverse_timescales[None]
+    signal = tf.concat([tf.sin(angles), tf.cos(angles)], axis=1)
+    return tf.pad(signal, [[0, 0], [0, depth - 2 * pairs]])
+
+
+def add_timing_signal(x: tf.Tensor) -> tf.Tensor:
+    """Adds the timing signal of positions 0, 1, ... to `[batch, length, depth]`."""
+    signal = timing_signal(tf.range(tf.shape(x)[1]), x.shape[2])
+    return x + tf.cast(signal, x.dtype)[None]

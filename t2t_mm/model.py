@@ -1,0 +1,258 @@
+"""Base class of models: modalities around a body, for several problems at once."""
+
+import abc
+import collections
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from t2t_mm import hparam, modality, registry
+from t2t_mm.features import FeatureSpec
+from t2t_mm.layers import initializers, randomness
+from t2t_mm.modality import INPUTS, TARGETS, Embedded, LossTerms
+
+FeatureSpecs = Mapping[str, FeatureSpec]
+DecodeState = Any  # nest of tensors whose axis 0 is batch
+
+
+class BodyOutput(NamedTuple):
+    """What a part of a body returns.
+
+    Attributes:
+      embedded: values, mask and grid in the space of the body.
+      losses: further training losses by name, each `[]` float32.
+      expert_load: positions per expert by name of the layer, `[num_experts]` each.
+    """
+
+    embedded: Embedded
+    losses: dict[str, tf.Tensor]
+    expert_load: dict[str, tf.Tensor]
+
+
+class ModelOutput(NamedTuple):
+    """Result of a forward pass.
+
+    Attributes:
+      logits: `[batch, target_length, vocab_size]` float32.
+      loss: the loss of the targets, smoothed in training only.
+      extra_losses: further training losses by name, each `[]` float32, weighted.
+      expert_load: positions per expert by name of the layer.
+    """
+
+    logits: tf.Tensor
+    loss: LossTerms
+    extra_losses: dict[str, tf.Tensor]
+    expert_load: dict[str, tf.Tensor]
+
+
+class Model(tf.Module, abc.ABC):
+    """bottom -> body -> top.
+
+    `problem` arguments are Python strings: each problem is traced on its own, over the
+    same variables. Features with the same `Modality.key` share a modality, all problems
+    share the body.
+    """
+
+    def __init__(
+        self,
+        hparams: hparam.HParams,
+        problems: Mapping[str, FeatureSpecs],
+        *,
+        seed: int = 0,
+        name: str = "model",
+    ) -> None:
+        """Builds the modalities that the problems need, and the body.
+
+        Args:
+          hparams: sizes.
+          problems: specs of "inputs" and "targets" by name of the problem.
+          seed: seeds initial values.
+          name: scope of the variables.
+
+        Raises:
+          LookupError: if a modality is not registered.
+          ValueError: if a modality cannot be used as a problem wants.
+        """
+        super().__init__(name=name)
+        self.hparams = hparams
+        self.problems = {name: dict(specs) for name, specs in problems.items()}
+        with initializers.seeded(seed), self.name_scope:
+            self.modalities = self._build_modalities()
+            self.build_body()
+        self._check_names_are_unique()
+
+    @property
+    def dtype(self) -> tf.DType:
+        """Type of activations in the body."""
+        return tf.as_dtype(self.hparams.activation_dtype)
+
+    def _build_modalities(self) -> dict[str, modality.Modality]:
+        roles: dict[str, set[str]] = collections.defaultdict(set)
+        specs = {}
+        for features in self.problems.values():
+            for role, spec in features.items():
+                key = registry.MODALITIES.get(spec.modality).key(spec)
+                roles[key].add(role)
+                specs[key] = spec
+        return {
+            key: registry.MODALITIES.get(spec.modality)(
+                spec, self.hparams, roles[key], name=key
+            )
+            for key, spec in sorted(specs.items())
+        }
+
+    def _check_names_are_unique(self) -> None:
+        counts = collections.Counter(v.name for v in self.variables)
+        repeated = [name for name, count in counts.items() if count > 1]
+        if repeated:
+            raise ValueError(
+                "Variables must have different names, because optimizer slots and "
+                f"initial values go by them; repeated: {', '.join(repeated)}."
+            )
+
+    def _modality(self, problem: str, role: str) -> modality.Modality:
+        spec = self.problems[problem][role]
+        return self.modalities[registry.MODALITIES.get(spec.modality).key(spec)]
+
+    def is_autoregressive(self, problem: str) -> bool:
+        """Returns whether the targets are produced position by position."""
+        return self._modality(problem, TARGETS).autoregressive
+
+    def __call__(
+        self,
+        features: Mapping[str, tf.Tensor],
+        *,
+        problem: str,
+        rng: randomness.RandomStream | None = None,
+    ) -> ModelOutput:
+        """Runs bottom, body and top on a batch of one problem.
+
+        Args:
+          features: `inputs`, `inputs_length`, `targets` and `targets_length`.
+          problem: name of the problem.
+          rng: randomness of a training step; None for evaluation.
+        """
+        encoded = self.encode(features, problem=problem, rng=rng)
+        top = self._modality(problem, TARGETS)
+        targets, lengths = features[TARGETS], features["targets_length"]
+        body = encoded
+        if top.autoregressive:
+            body = self.decode_body(
+                Embedded(
+                    top.targets_bottom(targets),
+                    tf.sequence_mask(lengths, tf.shape(targets)[1]),
+                ),
+                encoded.embedded,
+                self.problems[problem][TARGETS].space_id,
+                rng,
+            )
+        logits = top.top(body.embedded)
+        loss = modality.smoothed_cross_entropy(
+            logits,
+            targets,
+            tf.sequence_mask(lengths, tf.shape(targets)[1]),
+            0.0 if rng is None else self.hparams.label_smoothing,
+        )
+        return ModelOutput(
+            logits,
+            loss,
+            encoded.losses | body.losses,
+            encoded.expert_load | body.expert_load,
+        )
+
+    def encode(
+        self,
+        features: Mapping[str, tf.Tensor],
+        *,
+        problem: str,
+        rng: randomness.RandomStream | None = None,
+    ) -> BodyOutput:
+        """Runs everything that does not depend on targets."""
+        bottom = self._modality(problem, INPUTS)
+        embedded = bottom.bottom(features[INPUTS], features["inputs_length"], rng)
+        return self.encode_body(embedded, rng)
+
+    def classify(self, features: Mapping[str, tf.Tensor], *, problem: str) -> tf.Tensor:
+        """Returns logits `[batch, 1, classes]` of targets that are not a sequence."""
+        encoded = self.encode(features, problem=problem)
+        return self._modality(problem, TARGETS).top(encoded.embedded)
+
+    def decode_step(
+        self,
+        ids: tf.Tensor,
+        state: DecodeState,
+        position: tf.Tensor,
+        *,
+        problem: str,
+    ) -> tuple[tf.Tensor, DecodeState]:
+        """Predicts the next id; costs one position, whatever came before.
+
+        Args:
+          ids: `[batch]` int32, the ids chosen at `position - 1`; without meaning at
+            position 0, which starts from the command token.
+          state: from `init_state` or the step before; not modified.
+          position: `[]` int32.
+          problem: name of the problem.
+
+        Returns:
+          Logits `[batch, vocab_size]` and the new state. Stepping through a sequence
+          gives the logits of `__call__`.
+        """
+        top = self._modality(problem, TARGETS)
+        embedded = top.targets_bottom(ids[:, None])[:, 0]
+        space_id = self.problems[problem][TARGETS].space_id
+        values, state = self.decode_body_step(embedded, state, position, space_id)
+        mask = tf.ones([tf.shape(values)[0], 1], tf.bool)
+        return top.top(Embedded(values[:, None], mask))[:, 0], state
+
+    @abc.abstractmethod
+    def build_body(self) -> None:
+        """Creates the body's variables; called once, in the model's name scope."""
+
+    @abc.abstractmethod
+    def encode_body(
+        self, inputs: Embedded, rng: randomness.RandomStream | None
+    ) -> BodyOutput:
+        """Computes what does not depend on targets."""
+
+    @abc.abstractmethod
+    def decode_body(
+        self,
+        targets: Embedded,
+        encoded: Embedded,
+        space_id: int,
+        rng: randomness.RandomStream | None,
+    ) -> BodyOutput:
+        """Computes every target position from the ones before it.
+
+        Args:
+          targets: embedded and not shifted: the body shifts them right.
+          encoded: from `encode_body`.
+          space_id: what the targets mean (`SpaceId`).
+          rng: None outside training.
+        """
+
+    @abc.abstractmethod
+    def init_state(self, encoded: Embedded, *, max_length: int) -> DecodeState:
+        """Returns the state before the first position, of static shapes."""
+
+    @abc.abstractmethod
+    def decode_body_step(
+        self,
+        target: tf.Tensor,
+        state: DecodeState,
+        position: tf.Tensor,
+        space_id: int,
+    ) -> tuple[tf.Tensor, DecodeState]:
+        """Computes one target position.
+
+        Args:
+          target: `[batch, hidden_size]`, the embedded target at `position - 1`.
+          state: from `init_state` or the step before.
+          position: `[]` int32.
+          space_id: what the targets mean (`SpaceId`).
+
+        Returns:
+          `[batch, hidden_size]` and the new state.
+        """

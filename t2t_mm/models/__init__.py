@@ -1,0 +1,1 @@
+"""Models. Their hparams load without TensorFlow, so nothing is imported here."""
