@@ -94,11 +94,7 @@ class HParams:
         Raises:
           ValueError: naming the field, its value and what is allowed.
         """
-        for field, kind in field_types(type(self)).items():
-            value = coerce(getattr(self, field), kind)
-            if value is _WRONG_TYPE:
-                raise ValueError(_type_message(field, kind, getattr(self, field)))
-            object.__setattr__(self, field, value)
+        check_types(self)
         self.check_positive(
             "batch_size",
             "batch_examples",
@@ -160,6 +156,19 @@ def field_types(hparams_cls: type) -> dict[str, Any]:
     """Returns the annotated type of every field of a config dataclass."""
     hints = typing.get_type_hints(hparams_cls)
     return {field.name: hints[field.name] for field in dataclasses.fields(hparams_cls)}
+
+
+def check_types(config: Any) -> None:
+    """Converts the fields of a frozen config to their types, where nothing is lost.
+
+    Raises:
+      ValueError: for a value of another type.
+    """
+    for field, kind in field_types(type(config)).items():
+        value = coerce(getattr(config, field), kind)
+        if value is _WRONG_TYPE:
+            raise ValueError(_type_message(field, kind, getattr(config, field)))
+        object.__setattr__(config, field, value)
 
 
 def coerce(value: Any, kind: Any) -> Any:
@@ -333,25 +342,24 @@ def _checked_fields(values: dict[str, Any], hparams_cls: type) -> dict[str, Any]
 def resolve(
     name: str,
     *,
-    gin_files: Sequence[str] = (),
-    gin_bindings: Sequence[str] = (),
+    bound: Mapping[str, Any] | None = None,
     overrides: str = "",
 ) -> HParams:
     """Returns the registered hparams set `name` with all overrides applied.
 
-    Later wins: the set's function, gin files, gin bindings, then `overrides`. A gin
-    binding names the set: `multimodel_tiny.hidden_size = 64`. A set that builds on
-    another does not see bindings made for the other.
+    A set that builds on another does not see gin bindings made for the other.
+
+    Args:
+      name: registered name.
+      bound: values that gin binds to the set, from `read_gin`.
+      overrides: "name=value,...", which win over `bound`.
 
     Raises:
       LookupError: if no set is called `name`.
-      FileNotFoundError: if a gin file does not exist.
-      ValueError: for a binding or override of an unknown field, of a wrong type or of
-        another set.
+      ValueError: for an override of an unknown field or of a wrong type.
     """
     defaults = registry.HPARAMS.get(name)()
-    bound = read_gin({name: type(defaults)}, gin_files, gin_bindings)
-    values = bound[name] | parse_overrides(overrides, type(defaults))
+    values = dict(bound or {}) | parse_overrides(overrides, type(defaults))
     return dataclasses.replace(defaults, **values)
 
 

@@ -2,7 +2,7 @@
 
 import abc
 import collections
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -13,6 +13,7 @@ from t2t_mm.layers import initializers, randomness
 from t2t_mm.modality import INPUTS, TARGETS, Embedded, LossTerms
 
 FeatureSpecs = Mapping[str, FeatureSpec]
+SPACE_ID = "target_space_id"
 DecodeState = Any  # nest of tensors whose axis 0 is batch
 
 
@@ -49,9 +50,9 @@ class ModelOutput(NamedTuple):
 class Model(tf.Module, abc.ABC):
     """bottom -> body -> top.
 
-    `problem` arguments are Python strings: each problem is traced on its own, over the
-    same variables. Features with the same `Modality.key` share a modality, all problems
-    share the body.
+    Features with the same `Modality.key` share a modality, all problems share the body.
+    `problem` arguments are Python strings. Problems with the same `graph_key` compute
+    the same graph, apart from the command token, which is a feature of the batch.
     """
 
     def __init__(
@@ -115,6 +116,29 @@ class Model(tf.Module, abc.ABC):
         spec = self.problems[problem][role]
         return self.modalities[registry.MODALITIES.get(spec.modality).key(spec)]
 
+    def graph_key(self, problem: str) -> Hashable:
+        """Returns what decides the graph of a problem; a graph may serve several."""
+        return tuple(
+            (role, self._modality(problem, role).name, spec.shape, spec.dtype)
+            for role, spec in sorted(self.problems[problem].items())
+        )
+
+    def signature(self, problem: str) -> dict[str, tf.TensorSpec]:
+        """Returns the types of `prepare`'s features, of any batch size and lengths."""
+        signature = {SPACE_ID: tf.TensorSpec([], tf.int32, SPACE_ID)}
+        for role, spec in self.problems[problem].items():
+            signature[role] = tf.TensorSpec([None, *spec.shape], spec.dtype, role)
+            length = f"{role}_length"
+            signature[length] = tf.TensorSpec([None], tf.int32, length)
+        return signature
+
+    def prepare(
+        self, features: Mapping[str, tf.Tensor], problem: str
+    ) -> dict[str, tf.Tensor]:
+        """Returns a batch with the problem's command, `target_space_id` `[]` int32."""
+        space_id = self.problems[problem][TARGETS].space_id
+        return {**features, SPACE_ID: tf.constant(int(space_id), tf.int32)}
+
     def is_autoregressive(self, problem: str) -> bool:
         """Returns whether the targets are produced position by position."""
         return self._modality(problem, TARGETS).autoregressive
@@ -129,7 +153,8 @@ class Model(tf.Module, abc.ABC):
         """Runs bottom, body and top on a batch of one problem.
 
         Args:
-          features: `inputs`, `inputs_length`, `targets` and `targets_length`.
+          features: `inputs`, `inputs_length`, `targets`, `targets_length` and
+            `target_space_id`, from `prepare`.
           problem: name of the problem.
           rng: randomness of a training step; None for evaluation.
         """
@@ -144,7 +169,7 @@ class Model(tf.Module, abc.ABC):
                     tf.sequence_mask(lengths, tf.shape(targets)[1]),
                 ),
                 encoded.embedded,
-                self.problems[problem][TARGETS].space_id,
+                features[SPACE_ID],
                 rng,
             )
         logits = top.top(body.embedded)
@@ -201,8 +226,7 @@ class Model(tf.Module, abc.ABC):
         """
         top = self._modality(problem, TARGETS)
         embedded = top.targets_bottom(ids[:, None])[:, 0]
-        space_id = self.problems[problem][TARGETS].space_id
-        values, state = self.decode_body_step(embedded, state, position, space_id)
+        values, state = self.decode_body_step(embedded, state, position)
         mask = tf.ones([tf.shape(values)[0], 1], tf.bool)
         return top.top(Embedded(values[:, None], mask))[:, 0], state
 
@@ -221,7 +245,7 @@ class Model(tf.Module, abc.ABC):
         self,
         targets: Embedded,
         encoded: Embedded,
-        space_id: int,
+        space_id: tf.Tensor,
         rng: randomness.RandomStream | None,
     ) -> BodyOutput:
         """Computes every target position from the ones before it.
@@ -229,13 +253,21 @@ class Model(tf.Module, abc.ABC):
         Args:
           targets: embedded and not shifted: the body shifts them right.
           encoded: from `encode_body`.
-          space_id: what the targets mean (`SpaceId`).
+          space_id: `[]` int32, what the targets mean (`SpaceId`).
           rng: None outside training.
         """
 
     @abc.abstractmethod
-    def init_state(self, encoded: Embedded, *, max_length: int) -> DecodeState:
-        """Returns the state before the first position, of static shapes."""
+    def init_state(
+        self, encoded: Embedded, space_id: tf.Tensor, *, max_length: int
+    ) -> DecodeState:
+        """Returns the state before the first position.
+
+        Args:
+          encoded: from `encode_body`.
+          space_id: `[]` int32, what the targets mean (`SpaceId`).
+          max_length: number of positions to make room for.
+        """
 
     @abc.abstractmethod
     def decode_body_step(
@@ -243,7 +275,6 @@ class Model(tf.Module, abc.ABC):
         target: tf.Tensor,
         state: DecodeState,
         position: tf.Tensor,
-        space_id: int,
     ) -> tuple[tf.Tensor, DecodeState]:
         """Computes one target position.
 
@@ -251,7 +282,6 @@ class Model(tf.Module, abc.ABC):
           target: `[batch, hidden_size]`, the embedded target at `position - 1`.
           state: from `init_state` or the step before.
           position: `[]` int32.
-          space_id: what the targets mean (`SpaceId`).
 
         Returns:
           `[batch, hidden_size]` and the new state.

@@ -26,27 +26,30 @@ class SymbolModality(modality.Modality):
         super().__init__(spec, hparams, roles, name=name)
         if spec.vocab_size is None:
             raise ValueError("A feature of modality 'symbol' needs a `vocab_size`.")
-        if hparams.shared_embedding_and_softmax_weights:
-            tables = {"shared": ("input", "target", "softmax")}
-        else:
-            tables = {"input": ("input",), "target": ("target",)}
-            tables["softmax"] = ("softmax",)
-            if modality.INPUTS not in self.roles:
-                del tables["input"]
-            if modality.TARGETS not in self.roles:
-                del tables["target"], tables["softmax"]
-        self._tables = {}
         shape = [spec.vocab_size, hparams.hidden_size]
         initializer = initializers.normal(hparams.hidden_size**-0.5)
         with self.name_scope:
-            for table_name, uses in tables.items():
-                table = initializers.make_variable(table_name, shape, initializer)
-                self._tables |= dict.fromkeys(uses, table)
+            self._tables = {
+                table: initializers.make_variable(table, shape, initializer)
+                for table in self._table_names()
+            }
+
+    def _table_names(self) -> list[str]:
+        if self.hparams.shared_embedding_and_softmax_weights:
+            return ["shared"]
+        of_targets = ["target", "softmax"] if modality.TARGETS in self.roles else []
+        return of_targets + (["input"] if modality.INPUTS in self.roles else [])
+
+    def _table(self, use: str, dtype: tf.DType) -> tf.Tensor:
+        """Returns the table for "input", "target" or "softmax"."""
+        shared = self.hparams.shared_embedding_and_softmax_weights
+        return tf.cast(self._tables["shared" if shared else use], dtype)
 
     def _embed(self, use: str, ids: tf.Tensor) -> tf.Tensor:
         dtype = tf.as_dtype(self.hparams.activation_dtype)
-        table = tf.cast(self._tables[use], dtype)
-        return tf.gather(table, ids) * math.sqrt(self.hparams.hidden_size)
+        return tf.gather(self._table(use, dtype), ids) * math.sqrt(
+            self.hparams.hidden_size
+        )
 
     def bottom(
         self,
@@ -67,7 +70,7 @@ class SymbolModality(modality.Modality):
         """Returns logits `[batch, length, vocab_size]`: products with the rows."""
         values = body_output.values
         flat = tf.reshape(values, [-1, values.shape[-1]])
-        table = tf.cast(self._tables["softmax"], flat.dtype)
+        table = self._table("softmax", flat.dtype)
         # [batch * length, hidden] x [vocab, hidden]^T -> [batch * length, vocab]
         logits = tf.cast(tf.matmul(flat, table, transpose_b=True), tf.float32)
         shape = tf.concat([tf.shape(values)[:-1], [table.shape[0]]], 0)

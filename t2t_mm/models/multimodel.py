@@ -89,12 +89,12 @@ class MultiModel(model.Model):
         self,
         targets: Embedded,
         encoded: Embedded,
-        space_id: int,
+        space_id: tf.Tensor,
         rng: randomness.RandomStream | None,
     ) -> model.BodyOutput:
         """Runs mixer and decoder on the shifted targets."""
         source = self._source(encoded)
-        x = core.shift_right(targets.values, self.commands[int(space_id)])
+        x = core.shift_right(targets.values, tf.gather(self.commands, space_id))
         attended = self.mixer_attention(x, source, rng)
         x = self.mixer_merge(tf.concat([attended, x], axis=2))
         for block in self.mixer_blocks:
@@ -114,11 +114,14 @@ class MultiModel(model.Model):
     def _source(self, encoded: Embedded) -> blocks.Source:
         return blocks.Source(encoded.values, attention.padding_bias(encoded.mask))
 
-    def init_state(self, encoded: Embedded, *, max_length: int) -> dict[str, Any]:
+    def init_state(
+        self, encoded: Embedded, space_id: tf.Tensor, *, max_length: int
+    ) -> dict[str, Any]:
         """Returns the caches of all blocks of mixer and decoder."""
         source = self._source(encoded)
         batch = tf.shape(encoded.values)[0]
         return {
+            "command": tf.cast(tf.gather(self.commands, space_id), self.dtype),
             "mixer_attention": self.mixer_attention.init_cache(source, max_length),
             "mixer_merge": self.mixer_merge.init_cache(batch, self.dtype),
             "mixer_blocks": [
@@ -137,11 +140,9 @@ class MultiModel(model.Model):
         target: tf.Tensor,
         state: dict[str, Any],
         position: tf.Tensor,
-        space_id: int,
     ) -> tuple[tf.Tensor, dict[str, Any]]:
         """Computes one position from the caches; `decode_body`, line by line."""
-        command = tf.cast(self.commands[int(space_id)], target.dtype)
-        x = tf.where(position == 0, command[None], target)
+        x = tf.where(position == 0, state["command"][None], target)
         attended, mixer_attention = self.mixer_attention.step(
             x, state["mixer_attention"], position
         )
@@ -166,6 +167,7 @@ class MultiModel(model.Model):
         if self.hparams.decoder_moe_after == len(self.decoder_blocks):
             x = self._experts_step(x)
         return x, {
+            "command": state["command"],
             "mixer_attention": mixer_attention,
             "mixer_merge": merge,
             "mixer_blocks": mixer_caches,

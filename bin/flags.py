@@ -1,0 +1,260 @@
+"""Flags that several programs share, and how every program starts.
+
+Each call of a program parses into a `FlagValues` of its own, so programs can be
+imported and called side by side. A program defines only the flags that it uses.
+"""
+
+import importlib
+import logging as standard_logging
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+
+from absl import flags, logging
+
+from t2t_mm import problem as problems
+from t2t_mm import registry
+
+USER_ERROR = 2  # exit status
+_USER_ERRORS = (ValueError, LookupError, OSError, flags.Error)
+_BUGS = (KeyError, IndexError)  # LookupErrors whose messages teach a user nothing
+
+
+def define_problem(values: flags.FlagValues) -> None:
+    """Defines --problem and its other spelling, --problems."""
+    flags.DEFINE_list(
+        "problem",
+        [],
+        "Names of problems with commas between; 'wmt*' stands for all names that begin "
+        "so.",
+        flag_values=values,
+    )
+    flags.DEFINE_alias("problems", "problem", flag_values=values)
+
+
+def define_data_dir(values: flags.FlagValues) -> None:
+    """Defines --data_dir."""
+    flags.DEFINE_string(
+        "data_dir",
+        None,
+        "Folder of records, their manifests and vocabularies.",
+        flag_values=values,
+    )
+
+
+def define_tmp_dir(values: flags.FlagValues) -> None:
+    """Defines --tmp_dir."""
+    flags.DEFINE_string(
+        "tmp_dir",
+        None,
+        "Folder for downloads; a folder 't2t_datagen' among the system's temporary "
+        "files if not given.",
+        flag_values=values,
+    )
+
+
+def define_usr_dir(values: flags.FlagValues) -> None:
+    """Defines --t2t_usr_dir."""
+    flags.DEFINE_string(
+        "t2t_usr_dir",
+        None,
+        "Folder with an __init__.py that imports modules of your own; they may "
+        "register problems, models and hparams sets.",
+        flag_values=values,
+    )
+
+
+def define_corpus_path(values: flags.FlagValues) -> None:
+    """Defines --corpus_path."""
+    flags.DEFINE_multi_string(
+        "corpus_path",
+        [],
+        "Where you keep a corpus that cannot be downloaded, as NAME=PATH; may be given "
+        "several times.",
+        flag_values=values,
+    )
+
+
+def define_output_dir(values: flags.FlagValues) -> None:
+    """Defines --output_dir."""
+    flags.DEFINE_string(
+        "output_dir",
+        None,
+        "Folder of the run: config, checkpoints, vocabularies and summaries.",
+        flag_values=values,
+    )
+
+
+def define_tensorflow_logs(values: flags.FlagValues) -> None:
+    """Defines --tensorflow_logs."""
+    flags.DEFINE_bool(
+        "tensorflow_logs",
+        False,
+        "Show what TensorFlow itself has to say when it starts.",
+        flag_values=values,
+    )
+
+
+def import_tensorflow(values: flags.FlagValues) -> None:
+    """Imports TensorFlow, without its start-up lines unless --tensorflow_logs.
+
+    Some of those lines go to the descriptor of stderr before any log level is read, so
+    the descriptor itself is held back while TensorFlow looks for devices. If that
+    fails, everything that was held back is shown.
+    """
+    if values.tensorflow_logs:
+        _start_tensorflow()
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as held_back:
+        os.dup2(held_back.fileno(), 2)
+        try:
+            _start_tensorflow()
+        except BaseException:
+            held_back.seek(0)
+            os.write(stderr, held_back.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+
+
+def _start_tensorflow() -> None:
+    importlib.import_module("tensorflow").config.list_logical_devices()
+
+
+def define_debug(values: flags.FlagValues) -> None:
+    """Defines --debug."""
+    flags.DEFINE_bool(
+        "debug",
+        False,
+        "Show where in the program an error came up.",
+        flag_values=values,
+    )
+
+
+def parse_corpus_paths(items: Sequence[str]) -> dict[str, str]:
+    """Returns the paths of corpora by name.
+
+    Raises:
+      ValueError: for an item that is not NAME=PATH, or a NAME given twice.
+    """
+    paths: dict[str, str] = {}
+    for item in items:
+        name, equals, path = item.partition("=")
+        if not (name and equals and path):
+            raise ValueError(f"--corpus_path must read NAME=PATH; got '{item}'.")
+        if name in paths:
+            raise ValueError(f"--corpus_path is given twice for '{name}'.")
+        paths[name] = path
+    known = {
+        cls.corpus for cls in map(registry.PROBLEMS.get, registry.PROBLEMS.names())
+    }
+    for name in paths:
+        if name not in known:
+            names = ", ".join(sorted(filter(None, known))) or "no corpora"
+            raise ValueError(
+                f"No problem reads a corpus '{name}'; --corpus_path knows {names}."
+            )
+    return paths
+
+
+def select_problems(patterns: Sequence[str]) -> list[str]:
+    """Returns the registered names that a --problem stands for, each once.
+
+    Raises:
+      LookupError: for a name or a pattern that nothing matches.
+      ValueError: if there are no patterns.
+    """
+    names = registry.PROBLEMS.names()
+    if not patterns:
+        raise ValueError(
+            f"--problem must name a problem. There are: {', '.join(names)}."
+        )
+    selected: dict[str, None] = {}
+    for pattern in patterns:
+        if pattern.endswith("*"):
+            matches = [name for name in names if name.startswith(pattern[:-1])]
+            if not matches:
+                raise LookupError(
+                    f"No problem begins with '{pattern[:-1]}'. There are: "
+                    f"{', '.join(names)}."
+                )
+        else:
+            cls: type[problems.Problem] = registry.PROBLEMS.get(pattern)
+            matches = [cls.name]
+        selected.update(dict.fromkeys(matches))
+    return list(selected)
+
+
+def require(values: flags.FlagValues, *names: str) -> None:
+    """Raises `ValueError` unless flags have been given."""
+    for name in names:
+        if not values[name].value:
+            raise ValueError(f"--{name} must be given. See --help.")
+
+
+def parse(values: flags.FlagValues, argv: Sequence[str], usage: str) -> None:
+    """Parses a command line; prints the usage and exits for --help.
+
+    Args:
+      values: the flags of the program.
+      argv: the program's name and its arguments.
+      usage: what the program does.
+
+    Raises:
+      ValueError: for an argument that is not a flag.
+      absl.flags.Error: for a flag that does not exist or has a wrong value.
+    """
+    if {"--help", "-help", "-h"} & set(argv[1:]):
+        lines = [usage.strip(), "", "Flags:", "", _describe(values)]
+        sys.stdout.write("\n".join(lines) + "\n")
+        raise SystemExit(0)
+    rest = values(list(argv))[1:]
+    if rest:
+        raise ValueError(f"There are flags only, such as --problem; got '{rest[0]}'.")
+
+
+def _describe(values: flags.FlagValues) -> str:
+    return values.get_help(include_special_flags=False).strip()
+
+
+def start_logging() -> None:
+    """Sends lines such as "16:09:11 datagen | ..." to stderr."""
+    flags.FLAGS.mark_as_parsed()  # absl's own flags, which keep their defaults
+    logging.use_absl_handler()
+    logging.set_verbosity(logging.INFO)
+    formatter = standard_logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S")
+    logging.get_absl_handler().setFormatter(formatter)
+
+
+def _wants_traceback(argv: Sequence[str]) -> bool:
+    values = flags.FlagValues()
+    define_debug(values)
+    try:
+        values(list(argv), known_only=True)
+    except flags.Error:
+        return False
+    return values.debug
+
+
+def run(program: str, main: Callable[[Sequence[str]], None]) -> int:
+    """Runs a program and returns its exit status.
+
+    A mistake of the user is answered by one line; --debug shows where it came up.
+    """
+    start_logging()
+    try:
+        main(sys.argv)
+    except _USER_ERRORS as error:
+        if isinstance(error, _BUGS) or _wants_traceback(sys.argv):
+            raise
+        sys.stderr.write(f"{program}: error: {error}\n")
+        return USER_ERROR
+    except KeyboardInterrupt:
+        sys.stderr.write(f"{program}: interrupted\n")
+        return 130  # as a shell reports SIGINT
+    return 0

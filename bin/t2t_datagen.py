@@ -1,0 +1,221 @@
+"""Makes the records and vocabularies of problems.
+
+t2t-datagen --problem=copy_digits --data_dir=~/data
+
+Data that is complete and unchanged is left alone; whatever is missing, damaged or made
+by other settings is made again, and the log says why.
+"""
+
+import concurrent.futures
+import dataclasses
+import multiprocessing
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+
+from absl import flags, logging
+
+from t2t_mm import problem as problems
+from t2t_mm import registry
+from t2t_mm.bin import flags as common_flags
+from t2t_mm.data import generation, manifest, vocabulary
+from t2t_mm.data.options import GenerationOptions
+
+PROGRAM = "t2t-datagen"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Job:
+    """What a worker process needs to know.
+
+    Attributes:
+      data_dir: where records go.
+      tmp_dir: where downloads go.
+      usr_dir: the user's modules, or None.
+      options: seed, limits and corpora.
+    """
+
+    data_dir: str
+    tmp_dir: str
+    usr_dir: str | None
+    options: GenerationOptions
+
+
+def define_flags() -> flags.FlagValues:
+    """Returns the flags of the program."""
+    values = flags.FlagValues()
+    common_flags.define_problem(values)
+    common_flags.define_data_dir(values)
+    common_flags.define_tmp_dir(values)
+    common_flags.define_usr_dir(values)
+    common_flags.define_corpus_path(values)
+    common_flags.define_debug(values)
+    flags.DEFINE_list(
+        "exclude_problems",
+        [],
+        "Leave out problems whose names contain one of these words.",
+        flag_values=values,
+    )
+    flags.DEFINE_bool(
+        "only_list",
+        False,
+        "Print the names of the selected problems and do nothing else.",
+        flag_values=values,
+    )
+    flags.DEFINE_bool(
+        "verify",
+        False,
+        "Make nothing; read all records that exist and compare their checksums.",
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "random_seed",
+        problems.DEFAULT_RANDOM_SEED,
+        "Decides random samples and the order of records.",
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "max_cases",
+        0,
+        "Most samples per split, to try a problem out; 0 for all.",
+        lower_bound=0,
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "num_workers",
+        1,
+        "How many problems to make at the same time, each in a process.",
+        lower_bound=1,
+        flag_values=values,
+    )
+    return values
+
+
+def main(argv: Sequence[str]) -> None:
+    """Makes, lists or verifies the problems that the flags select.
+
+    Raises:
+      ValueError: if a flag is wrong or a problem cannot be made.
+      LookupError: if a problem does not exist.
+      FileNotFoundError: if a corpus or, with --verify, data is missing.
+    """
+    values = define_flags()
+    common_flags.parse(values, argv, __doc__)
+    registry.import_registrations(values.t2t_usr_dir)
+    names = _selected(values)
+    if values.only_list:
+        sys.stdout.write("".join(f"{name}\n" for name in names))
+        return
+    common_flags.require(values, "data_dir")
+    job = _job(values)
+    if values.verify:
+        _run_all(names, lambda name: _verify(name, job.data_dir))
+    elif values.num_workers == 1 or len(names) == 1:
+        _run_all(names, lambda name: _generate(name, job))
+    else:
+        _generate_in_processes(names, job, values.num_workers)
+
+
+def _selected(values: flags.FlagValues) -> list[str]:
+    names = common_flags.select_problems(
+        values.problem or (["*"] if values.only_list else [])
+    )
+    kept = [
+        name
+        for name in names
+        if not any(word in name for word in values.exclude_problems)
+    ]
+    if not kept:
+        raise ValueError(
+            f"--exclude_problems={','.join(values.exclude_problems)} leaves out all of "
+            f"the selected problems: {', '.join(names)}."
+        )
+    return kept
+
+
+def _job(values: flags.FlagValues) -> Job:
+    default_tmp_dir = os.path.join(tempfile.gettempdir(), "t2t_datagen")
+    return Job(
+        data_dir=os.path.expanduser(values.data_dir),
+        tmp_dir=os.path.expanduser(values.tmp_dir or default_tmp_dir),
+        usr_dir=values.t2t_usr_dir,
+        options=GenerationOptions(
+            random_seed=values.random_seed,
+            max_cases=values.max_cases,
+            corpus_paths=common_flags.parse_corpus_paths(values.corpus_path),
+        ),
+    )
+
+
+def _generate(name: str, job: Job) -> None:
+    generation.generate(registry.problem(name), job.data_dir, job.tmp_dir, job.options)
+
+
+def _verify(name: str, data_dir: str) -> None:
+    existing = manifest.load(name, data_dir)
+    if existing is None:
+        raise FileNotFoundError(
+            f"No records of {name} in {data_dir}. Make them with: "
+            f"{PROGRAM} --problem={name} --data_dir={data_dir}"
+        )
+    complaints = existing.verify(data_dir)
+    if complaints:
+        raise ValueError(f"In {data_dir} {'; '.join(complaints)}.")
+    logging.info("datagen | %s is as it was written", name)
+
+
+def _run_all(names: Sequence[str], work: Callable[[str], object]) -> None:
+    """Does all of the work that can be done, then reports what could not."""
+    errors: dict[str, Exception] = {}
+    for name in names:
+        try:
+            work(name)
+        except (ValueError, OSError) as error:
+            if len(names) == 1:
+                raise
+            logging.error("datagen | %s failed: %s", name, error)
+            errors[name] = error
+    _raise_failures(errors, len(names))
+
+
+def _raise_failures(errors: Mapping[str, Exception], total: int) -> None:
+    if errors:
+        raise ValueError(
+            f"{len(errors)} of {total} problems failed. "
+            + " ".join(f"{name}: {error}" for name, error in errors.items())
+        )
+
+
+def _generate_in_processes(names: Sequence[str], job: Job, num_workers: int) -> None:
+    # Shared vocabularies first: two workers must not build one at the same time.
+    os.makedirs(job.data_dir, exist_ok=True)
+    os.makedirs(job.tmp_dir, exist_ok=True)
+    shared = {}
+    for name in names:
+        problem = registry.problem(name)
+        if problem.vocabulary_spec and len(problem.vocabulary_spec.problems) > 1:
+            shared[problem.vocabulary_spec.name] = problem
+    for problem in shared.values():
+        vocabulary.ensure(problem, job.data_dir, job.tmp_dir, job.options)
+    executor = concurrent.futures.ProcessPoolExecutor(
+        num_workers, multiprocessing.get_context("spawn")
+    )
+    with executor:
+        futures = {name: executor.submit(_work, name, job) for name in names}
+        _run_all(names, lambda name: futures[name].result())
+
+
+def _work(name: str, job: Job) -> None:
+    common_flags.start_logging()
+    registry.import_registrations(job.usr_dir)
+    _generate(name, job)
+
+
+def run() -> None:
+    """Entry point of the command `t2t-datagen`."""
+    sys.exit(common_flags.run(PROGRAM, main))
+
+
+if __name__ == "__main__":
+    run()

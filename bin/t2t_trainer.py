@@ -1,0 +1,157 @@
+"""t2t-trainer: trains one model on one or more problems."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from absl import flags
+
+from t2t_mm import hparam, registry
+from t2t_mm.bin import flags as common
+from t2t_mm.training.run_config import RunConfig
+
+USAGE = """
+Trains one model on one or more problems and evaluates it on their dev splits:
+
+  t2t-trainer --model=multimodel --hparams_set=multimodel_tiny \\
+      --problems=miniworld_ende,miniworld_class --data_dir=data --output_dir=run \\
+      --train_steps=2000
+
+Make the data first, with t2t-datagen. Every step trains one problem, drawn as --mixing
+says. Ctrl-C saves and stops; the same command goes on from there.
+"""
+
+# Flags that are other spellings of fields of RunConfig.
+_RUN_FLAGS = (
+    "train_steps",
+    "eval_steps",
+    "eval_every_steps",
+    "save_every_steps",
+    "keep_checkpoints",
+    "log_every_steps",
+    "mixing",
+    "jit_compile",
+    "seed",
+)
+
+
+def define_flags() -> flags.FlagValues:
+    """Returns the flags of the program."""
+    values = flags.FlagValues()
+    common.define_problem(values)
+    common.define_data_dir(values)
+    common.define_output_dir(values)
+    common.define_usr_dir(values)
+    common.define_debug(values)
+    common.define_tensorflow_logs(values)
+    flags.DEFINE_string("model", "multimodel", "Name of the model.", flag_values=values)
+    flags.DEFINE_string(
+        "hparams_set",
+        None,
+        "Name of the hparams set to start from, such as multimodel_base.",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "hparams",
+        "",
+        "Overrides of the set: 'hidden_size=256,kernel_sizes=(3,3,15,15)'.",
+        flag_values=values,
+    )
+    flags.DEFINE_multi_string(
+        "gin_file",
+        [],
+        "Gin file with overrides; several are read in order.",
+        flag_values=values,
+    )
+    flags.DEFINE_multi_string(
+        "gin_bindings",
+        [],
+        "Gin binding such as 'multimodel_tiny.dropout = 0.2' or 'RunConfig.seed = 1'.",
+        flag_values=values,
+    )
+    _define_run_flags(values)
+    return values
+
+
+def _define_run_flags(values: flags.FlagValues) -> None:
+    defaults = RunConfig()
+    steps = {
+        "train_steps": "Last step; a total, not steps to add to those of a checkpoint.",
+        "eval_steps": "Batches per problem and evaluation; 0 for the whole dev split.",
+        "eval_every_steps": "Steps between evaluations; 0 to evaluate at the end only.",
+        "save_every_steps": "Steps between checkpoints.",
+        "keep_checkpoints": "How many checkpoints to keep.",
+        "log_every_steps": "Steps between two lines of progress.",
+        "seed": "Seeds initial values, dropout, mixing and the order of the data.",
+    }
+    for name, text in steps.items():
+        text = f"{text} Default {getattr(defaults, name)}."
+        flags.DEFINE_integer(name, None, text, flag_values=values)
+    flags.DEFINE_string(
+        "mixing",
+        None,
+        "How often each problem is drawn: 'proportional' (to its number of examples, "
+        "the default), 'equal', 'temperature:2' or weights 'wmt_ende:3,imagenet:1'.",
+        flag_values=values,
+    )
+    flags.DEFINE_bool(
+        "jit_compile",
+        None,
+        "Compile each step with XLA. Default off: on CPU it compiles for minutes.",
+        flag_values=values,
+    )
+
+
+def main(argv: Sequence[str]) -> None:
+    """Parses the command line and trains."""
+    values = define_flags()
+    common.parse(values, argv, USAGE)
+    common.require(values, "problem", "hparams_set", "data_dir", "output_dir")
+    registry.import_registrations(values.t2t_usr_dir)
+    names = common.select_problems(values.problem)
+    hparams, config = _settings(values)
+    os.makedirs(values.output_dir, exist_ok=True)
+    common.import_tensorflow(values)
+    from t2t_mm.training import evaluation, experiment  # noqa: PLC0415 - TensorFlow
+
+    trainer = experiment.build(
+        model_name=values.model,
+        hparams_set=values.hparams_set,
+        hparams=hparams,
+        problem_names=names,
+        config=config,
+        data_dir=values.data_dir,
+        output_dir=values.output_dir,
+        usr_dir=values.t2t_usr_dir,
+    )
+    results = trainer.train_and_evaluate()
+    if results:
+        sys.stdout.write(evaluation.format_table(results) + "\n")
+
+
+def _settings(values: flags.FlagValues) -> tuple[hparam.HParams, RunConfig]:
+    """Returns hparams and run options: gin first, then flags."""
+    hparams_cls = type(registry.HPARAMS.get(values.hparams_set)())
+    bound = hparam.read_gin(
+        {values.hparams_set: hparams_cls, RunConfig.__name__: RunConfig},
+        values.gin_file,
+        values.gin_bindings,
+    )
+    hparams = hparam.resolve(
+        values.hparams_set, bound=bound[values.hparams_set], overrides=values.hparams
+    )
+    given = {
+        name: values[name].value
+        for name in _RUN_FLAGS
+        if values[name].value is not None
+    }
+    return hparams, RunConfig(**bound[RunConfig.__name__] | given)
+
+
+def run() -> None:
+    """Entry point of the command."""
+    sys.exit(common.run("t2t-trainer", main))
+
+
+if __name__ == "__main__":
+    run()

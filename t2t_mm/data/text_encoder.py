@@ -1,0 +1,267 @@
+"""Text to ids and back.
+
+Every encoder is lossless: `decode(encode(text)) == text` for any Unicode text. Ids 0
+(padding) and 1 (end of sequence) never stand for text; `encode` adds neither, and
+`decode` drops the first and stops at the second.
+"""
+
+import abc
+import functools
+import hashlib
+import io
+import itertools
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import sentencepiece
+from absl import logging
+
+from t2t_mm.features import EOS_ID, PAD_ID
+
+UNK_ID = 2
+NUM_RESERVED_IDS = 2
+NUM_BYTES = 256
+
+# SentencePiece writes a space as U+2581, so that character itself must be escaped.
+_SPACE_SYMBOL = "\u2581"
+_ESCAPE = "\u001a"  # the control character "substitute": next to never in a text
+_ESCAPES = {_ESCAPE: _ESCAPE + "0", _SPACE_SYMBOL: _ESCAPE + "1"}
+_UNESCAPES = {escaped: character for character, escaped in _ESCAPES.items()}
+_TO_ESCAPE = re.compile(f"[{_ESCAPE}{_SPACE_SYMBOL}]")
+_TO_UNESCAPE = re.compile(f"{_ESCAPE}[01]")
+_MAX_TRAINING_LINE = 4000  # characters; longer lines are cut to train, never to encode
+_TRAINER_OPTIONS: dict[str, Any] = {
+    "model_type": "bpe",
+    "hard_vocab_limit": False,  # fewer ids from a small corpus instead of an error
+    "byte_fallback": True,
+    "split_digits": True,
+    "normalization_rule_name": "identity",
+    "remove_extra_whitespaces": False,
+    "add_dummy_prefix": False,
+    "max_sentence_length": 8 * _MAX_TRAINING_LINE,  # bytes
+    "pad_id": PAD_ID,
+    "eos_id": EOS_ID,
+    "unk_id": UNK_ID,
+    "bos_id": -1,
+    "num_threads": 1,  # it is stored in the file, which must not vary
+    "minloglevel": 2,
+}
+
+
+class TextEncoder(abc.ABC):
+    """A map between texts and lists of ids."""
+
+    @property
+    @abc.abstractmethod
+    def vocab_size(self) -> int:
+        """Number of ids, reserved ones included."""
+
+    @property
+    @abc.abstractmethod
+    def sha256(self) -> str:
+        """Fingerprint: encoders with the same one give the same ids."""
+
+    @abc.abstractmethod
+    def encode(self, text: str) -> list[int]:
+        """Returns the ids of a text, without one that ends the sequence."""
+
+    @abc.abstractmethod
+    def decode(self, ids: Iterable[int]) -> str:
+        """Returns the text of ids up to the first end of sequence."""
+
+
+def strip_reserved(ids: Iterable[int]) -> list[int]:
+    """Returns the ids before the first end of sequence, without padding."""
+    before_end = itertools.takewhile(lambda token_id: token_id != EOS_ID, map(int, ids))
+    return [token_id for token_id in before_end if token_id != PAD_ID]
+
+
+class ByteTextEncoder(TextEncoder):
+    """UTF-8 bytes, each plus the two reserved ids."""
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of ids, reserved ones included."""
+        return NUM_BYTES + NUM_RESERVED_IDS
+
+    @property
+    def sha256(self) -> str:
+        """Fingerprint: encoders with the same one give the same ids."""
+        return hashlib.sha256(b"bytes").hexdigest()
+
+    def encode(self, text: str) -> list[int]:
+        """Returns the ids of a text, without one that ends the sequence."""
+        return [byte + NUM_RESERVED_IDS for byte in _to_utf8(text)]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Returns the text of ids; bytes that are not UTF-8 become U+FFFD."""
+        content = bytes(token_id - NUM_RESERVED_IDS for token_id in strip_reserved(ids))
+        return content.decode("utf-8", errors="replace")
+
+
+class SubwordTextEncoder(TextEncoder):
+    """SentencePiece byte-pair encoding with bytes for whatever it has not seen."""
+
+    def __init__(self, model: bytes) -> None:
+        """Loads a vocabulary from the bytes that `build_subwords` returned.
+
+        Raises:
+          ValueError: if the bytes are no such vocabulary.
+        """
+        try:
+            self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+        except RuntimeError as error:
+            raise ValueError(f"It is not a SentencePiece vocabulary: {error}") from None
+        reserved = (self._processor.pad_id(), self._processor.eos_id())
+        if reserved != (PAD_ID, EOS_ID):
+            raise ValueError(
+                f"A vocabulary must have padding and end of sequence at ids "
+                f"({PAD_ID}, {EOS_ID}); this one has them at {reserved}."
+            )
+        self._sha256 = hashlib.sha256(model).hexdigest()
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of ids, reserved ones included."""
+        return self._processor.vocab_size()
+
+    @property
+    def sha256(self) -> str:
+        """Fingerprint of the vocabulary file."""
+        return self._sha256
+
+    def encode(self, text: str) -> list[int]:
+        """Returns the ids of a text, without one that ends the sequence."""
+        return self._processor.encode(_escape(text))
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Returns the text of ids; bytes that are not UTF-8 become U+FFFD."""
+        text = self._processor.decode(strip_reserved(ids))
+        # A space that the vocabulary has only as bytes comes back as its symbol.
+        text = text.replace(_SPACE_SYMBOL, " ")
+        return _TO_UNESCAPE.sub(lambda match: _UNESCAPES[match[0]], text)
+
+
+class ClassLabelEncoder(TextEncoder):
+    """Names of classes; the id of a class is its place in the list."""
+
+    def __init__(self, class_labels: Sequence[str]) -> None:
+        """Keeps the names.
+
+        Args:
+          class_labels: names in the order of their ids.
+        """
+        self._class_labels = list(class_labels)
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of classes."""
+        return len(self._class_labels)
+
+    @property
+    def sha256(self) -> str:
+        """Fingerprint: encoders with the same one give the same ids."""
+        return hashlib.sha256("\n".join(self._class_labels).encode()).hexdigest()
+
+    def encode(self, text: str) -> list[int]:
+        """Returns the id of the class named `text`.
+
+        Raises:
+          ValueError: if there is no such class.
+        """
+        if text not in self._class_labels:
+            raise ValueError(
+                f"There is no class '{text}'. There are: "
+                f"{', '.join(self._class_labels)}."
+            )
+        return [self._class_labels.index(text)]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Returns the name of the first id."""
+        return self._class_labels[int(next(iter(ids)))]
+
+
+def build_subwords(texts: Iterable[str], approx_vocab_size: int) -> bytes:
+    """Trains a subword vocabulary; the same texts give the same bytes.
+
+    Args:
+      texts: training texts; all are held in memory.
+      approx_vocab_size: number of ids to aim at; a small corpus gives fewer.
+
+    Returns:
+      The content of a vocabulary file, for `SubwordTextEncoder`.
+
+    Raises:
+      ValueError: if there is no text, or `approx_vocab_size` has no room for the 259
+        reserved ids and the common characters.
+    """
+    # A list: SentencePiece would turn an error of the iterator into one of its own.
+    lines = list(_training_lines(texts))
+    if not lines:
+        raise ValueError("A vocabulary must be built from text; there was none.")
+    model = io.BytesIO()
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(lines),
+            model_writer=model,
+            vocab_size=approx_vocab_size,
+            **_TRAINER_OPTIONS,
+        )
+    except RuntimeError as error:
+        raise ValueError(
+            f"No vocabulary of {approx_vocab_size} ids could be built: bytes and "
+            f"reserved ids take 259, and the common characters come on top. {error}"
+        ) from None
+    _log_if_small(model.getvalue(), approx_vocab_size)
+    return model.getvalue()
+
+
+def _log_if_small(model: bytes, approx_vocab_size: int) -> None:
+    vocab_size = SubwordTextEncoder(model).vocab_size
+    if vocab_size < approx_vocab_size:
+        logging.info(
+            "The text is too small for %d subwords: the vocabulary has %d.",
+            approx_vocab_size,
+            vocab_size,
+        )
+
+
+def _training_lines(texts: Iterable[str]) -> Iterator[str]:
+    for text in texts:
+        for line in _escape(text).split("\n"):
+            for start in range(0, len(line), _MAX_TRAINING_LINE):
+                yield line[start : start + _MAX_TRAINING_LINE]
+
+
+def load_subword_encoder(path: str) -> SubwordTextEncoder:
+    """Returns the encoder of a vocabulary file, read once as long as it is unchanged.
+
+    Raises:
+      FileNotFoundError: if there is no such file.
+      ValueError: if it is not a vocabulary.
+    """
+    status = os.stat(path)
+    return _load_subword_encoder(path, status.st_mtime_ns, status.st_size)
+
+
+@functools.lru_cache(maxsize=16)
+def _load_subword_encoder(path: str, mtime_ns: int, size: int) -> SubwordTextEncoder:
+    with open(path, "rb") as file:
+        return SubwordTextEncoder(file.read())
+
+
+def _escape(text: str) -> str:
+    _to_utf8(text)
+    return _TO_ESCAPE.sub(lambda match: _ESCAPES[match[0]], text)
+
+
+def _to_utf8(text: str) -> bytes:
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"A text must be valid Unicode; character {error.start} is half of a "
+            f"surrogate pair: {text[error.start]!a}."
+        ) from None

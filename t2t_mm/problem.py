@@ -1,0 +1,209 @@
+"""Base class of a problem: a dataset with a task.
+
+A problem is used twice. Making data runs without TensorFlow:
+
+    generate_samples -> encode -> records in shards        (data/generation.py)
+
+and reading turns records back into what a model sees:
+
+    records -> parse -> preprocess -> padded batches       (data/pipeline.py)
+
+Subclasses rarely start here: `data/text_problem.py`, `data/image_problem.py` and
+`data/audio_problem.py` leave only `generate_samples` to write.
+"""
+
+import abc
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+from etils import epy
+
+from t2t_mm import registry
+from t2t_mm.features import FeatureSpec, Split
+
+with epy.lazy_imports():
+    import tensorflow as tf
+
+DatasetSplit = Split
+Record = dict[str, list[Any]]
+
+DEFAULT_RANDOM_SEED = 429459
+
+
+class Problem(abc.ABC):
+    """A dataset with a task: how its records are made, read and judged.
+
+    A problem reads and writes nothing by itself but its source; records and
+    vocabularies live in a data folder that each method is given.
+
+    Attributes:
+      name: set by `registry.register_problem`.
+      generator_version: raise it when the same settings make other records.
+      is_generate_per_split: whether `generate_samples` is asked for each split; if not,
+        one stream is dealt over the shards of all splits.
+      batch_size_means_tokens: whether `hparams.batch_size` (tokens) or
+        `hparams.batch_examples` sets the size of batches.
+      metrics: names of the metrics of an evaluation.
+      record_types: "int64" (ids) or "string" (bytes) for each feature of a record.
+      corpus: NAME of a corpus that the user must have, see --corpus_path; or None.
+      corpus_contents: what its folder must hold, for the error message.
+      corpus_path: the user's path of the corpus; set before `generate_samples`.
+      random_seed: set before `generate_samples`; `random` and `numpy.random` are
+        seeded from it too, for each split differently.
+    """
+
+    name: ClassVar[str]
+    generator_version: ClassVar[int] = 1
+    is_generate_per_split: bool = True
+    batch_size_means_tokens: ClassVar[bool] = False
+    metrics: ClassVar[tuple[str, ...]] = (
+        "accuracy",
+        "accuracy_per_sequence",
+        "neg_log_perplexity",
+    )
+    record_types: ClassVar[Mapping[str, str]] = {"inputs": "int64", "targets": "int64"}
+    corpus: ClassVar[str | None] = None
+    corpus_contents: ClassVar[str] = ""
+    corpus_path: str | None = None
+    random_seed: int = DEFAULT_RANDOM_SEED
+
+    # Making records.
+
+    @property
+    def dataset_splits(self) -> list[dict[str, Any]]:
+        """The splits, each as {"split": DatasetSplit, "shards": number of files}."""
+        return [
+            {"split": DatasetSplit.TRAIN, "shards": 10},
+            {"split": DatasetSplit.EVAL, "shards": 1},
+            {"split": DatasetSplit.TEST, "shards": 1},
+        ]
+
+    @abc.abstractmethod
+    def generate_samples(
+        self, data_dir: str, tmp_dir: str, dataset_split: Split
+    ) -> Iterator[dict[str, Any]]:
+        """Yields raw samples, such as {"inputs": "Hello", "targets": "Hallo"}.
+
+        Text is str, an image uint8 `[height, width, channels]`, a waveform float32
+        `[samples]` between -1 and 1, a class an int or its name.
+
+        Args:
+          data_dir: where the records go.
+          tmp_dir: where downloads may be kept.
+          dataset_split: which part to make.
+        """
+
+    def encode(self, sample: Mapping[str, Any], data_dir: str) -> Record:
+        """Turns a raw sample into the lists of ints, floats or bytes of one record."""
+        return {
+            "inputs": self.encode_inputs(sample["inputs"], data_dir),
+            "targets": self.encode_targets(sample["targets"], data_dir),
+        }
+
+    @abc.abstractmethod
+    def encode_inputs(self, value: Any, data_dir: str) -> list[Any]:
+        """Turns one raw input into the "inputs" of a record."""
+
+    @abc.abstractmethod
+    def encode_targets(self, value: Any, data_dir: str) -> list[Any]:
+        """Turns one raw target into the "targets" of a record."""
+
+    def inputs_length(self, inputs: Sequence[Any]) -> int:
+        """Returns the length of a record's inputs in a batch: ids, frames or 1."""
+        return len(inputs)
+
+    def record_lengths(self, record: Record) -> tuple[int, int]:
+        """Returns the lengths of inputs (0 if there are none) and targets."""
+        inputs = record.get("inputs")
+        return (self.inputs_length(inputs) if inputs else 0), len(record["targets"])
+
+    def generation_settings(self) -> dict[str, Any]:
+        """Returns, as JSON, what else decides the records; a change remakes them."""
+        return {}
+
+    @property
+    def vocabulary_spec(self) -> registry.VocabularySpec | None:
+        """The subword vocabulary that the records are encoded with, or None."""
+        return None
+
+    def generate_text_for_vocab(self, data_dir: str, tmp_dir: str) -> Iterator[str]:
+        """Yields the training text from which `vocabulary_spec` is built."""
+        for sample in self.generate_samples(data_dir, tmp_dir, DatasetSplit.TRAIN):
+            yield from self.sample_texts(sample)
+
+    def sample_texts(self, sample: Mapping[str, Any]) -> Iterator[str]:
+        """Yields the texts of a sample that are encoded with the vocabulary."""
+        yield from ()
+
+    def require_corpus_path(self) -> str:
+        """Returns the user's path of `corpus`.
+
+        Raises:
+          FileNotFoundError: if none was given or it does not exist.
+        """
+        if self.corpus_path and os.path.exists(self.corpus_path):
+            return self.corpus_path
+        found = (
+            f"there is no '{self.corpus_path}'" if self.corpus_path else "none given"
+        )
+        raise FileNotFoundError(
+            f"{self.name} is made from a corpus that you must have ({found}). Say "
+            f"where with --corpus_path={self.corpus}=PATH. {self.corpus_contents}"
+        )
+
+    # Reading records.
+
+    def feature_specs(self, data_dir: str) -> dict[str, FeatureSpec]:
+        """Returns the specs of "inputs" (if the problem has them) and "targets"."""
+        inputs_spec = self.inputs_spec(data_dir)
+        inputs = {} if inputs_spec is None else {"inputs": inputs_spec}
+        return {**inputs, "targets": self.targets_spec(data_dir)}
+
+    @abc.abstractmethod
+    def inputs_spec(self, data_dir: str) -> FeatureSpec | None:
+        """Returns what the inputs are; None for a language model."""
+
+    @abc.abstractmethod
+    def targets_spec(self, data_dir: str) -> FeatureSpec:
+        """Returns what the targets are."""
+
+    def preprocess(
+        self, features: dict[str, Any], padded_lengths: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Maps a batch of parsed records to the features of a batch.
+
+        Runs in a graph; each feature is padded to its length with zeros.
+
+        Args:
+          features: `inputs` and `targets` (either may be absent) as parsed, ids as a
+            ragged `[batch, None]` int64 or bytes as `[batch]` string; `inputs_length`
+            and `targets_length` `[batch]` int32.
+          padded_lengths: `[]` int32, the length to pad `inputs` and `targets` to.
+
+        Returns:
+          The same with `[batch, length]` int32 ids; subclasses decode bytes.
+        """
+        return {
+            name: (
+                _pad_ids(value, padded_lengths[name])
+                if isinstance(value, tf.RaggedTensor)
+                else value
+            )
+            for name, value in features.items()
+        }
+
+    # Decoding.
+
+    def read_input(self, line: str) -> Any:
+        """Returns the raw input that a line of a decoder's input file stands for."""
+        return line
+
+    @abc.abstractmethod
+    def decode_targets(self, ids: Sequence[int], data_dir: str) -> str:
+        """Returns predicted ids as text, or a predicted class as its name."""
+
+
+def _pad_ids(ids: Any, length: Any) -> Any:
+    padded = ids.to_tensor(default_value=0, shape=tf.stack([-1, length]))
+    return tf.cast(padded, tf.int32)

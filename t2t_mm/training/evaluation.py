@@ -1,0 +1,119 @@
+"""Evaluating a model on a split of each of its problems."""
+
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from t2t_mm import model as model_lib
+from t2t_mm.features import Split
+from t2t_mm.layers import compilation
+from t2t_mm.training import metrics
+
+EXPERT_LOAD = "expert_load"
+
+
+class Evaluator:
+    """Computes the metrics of all problems; each step is compiled once per shape."""
+
+    def __init__(
+        self,
+        model: model_lib.Model,
+        metric_names: Mapping[str, tuple[str, ...]],
+        make_batches: Callable[[str, Split], Iterable[Mapping[str, tf.Tensor]]],
+        *,
+        jit_compile: bool = False,
+    ) -> None:
+        """Creates an evaluator.
+
+        Args:
+          model: the model.
+          metric_names: names of metrics by problem.
+          make_batches: returns the batches of a problem and a split, in order.
+          jit_compile: compile the step with XLA.
+
+        Raises:
+          LookupError: for a metric that does not exist.
+        """
+        for names in metric_names.values():
+            metrics.check_names(names)
+        self._model = model
+        self._metric_names = metric_names
+        self._make_batches = make_batches
+        self._jit_compile = jit_compile
+        self._steps: dict[Hashable, Callable[..., dict[str, Any]]] = {}
+
+    def _step(self, problem: str) -> Callable[..., dict[str, Any]]:
+        key = (self._model.graph_key(problem), self._metric_names[problem])
+        if key not in self._steps:
+            self._steps[key] = self._make_step(problem)
+        return self._steps[key]
+
+    def _make_step(self, problem: str) -> Callable[..., dict[str, Any]]:
+        """Returns the compiled evaluation of a batch of a problem, or of one like it."""
+
+        def step(features: Mapping[str, tf.Tensor]) -> dict[str, Any]:
+            with compilation.tracing_for_xla(self._jit_compile):
+                output = self._model(features, problem=problem)
+            targets, lengths = features["targets"], features["targets_length"]
+            mask = tf.sequence_mask(lengths, tf.shape(targets)[1])
+            terms = {
+                name: metrics.METRICS[name](output.logits, targets, mask)
+                for name in self._metric_names[problem]
+            }
+            return terms | {EXPERT_LOAD: output.expert_load}
+
+        if self._jit_compile:
+            return tf.function(step, jit_compile=True)
+        return tf.function(step, input_signature=[self._model.signature(problem)])
+
+    def evaluate(self, split: Split) -> dict[str, dict[str, Any]]:
+        """Returns metrics by problem.
+
+        Each has a float per metric, and under "expert_load" the share of positions
+        that went to each expert, by name of the layer.
+        """
+        results = {}
+        for problem in self._metric_names:
+            results[problem] = self._evaluate_problem(problem, split)
+            scores = " ".join(
+                f"{name} {value:.4f}"
+                for name, value in results[problem].items()
+                if name != EXPERT_LOAD
+            )
+            logging.info("%5s | %s | %s", split, problem, scores)
+        return results
+
+    def _evaluate_problem(self, problem: str, split: Split) -> dict[str, Any]:
+        step = self._step(problem)
+        sums: Any = None
+        for features in self._make_batches(problem, split):
+            output = step(self._model.prepare(features, problem))
+            batch = tf.nest.map_structure(
+                lambda x: x.numpy().astype(np.float64), output
+            )
+            sums = batch if sums is None else tf.nest.map_structure(np.add, sums, batch)
+        loads = sums.pop(EXPERT_LOAD)
+        results: dict[str, Any] = {
+            name: float(terms.total / max(terms.weight, 1.0))
+            for name, terms in sums.items()
+        }
+        shares = {name: load / max(load.sum(), 1.0) for name, load in loads.items()}
+        return results | {EXPERT_LOAD: {n: s.tolist() for n, s in shares.items()}}
+
+
+def format_table(results: Mapping[str, Mapping[str, Any]]) -> str:
+    """Returns the metrics as a table: a line per problem, a column per metric."""
+    columns = sorted({m for row in results.values() for m in row if m != EXPERT_LOAD})
+    width = max(len("problem"), *(len(name) for name in results))
+    header = [f"{'problem':<{width}}", *columns]
+    lines = ["  ".join(header)]
+    for name, row in results.items():
+        cells = [
+            f"{row[column]:>{len(column)}.4f}" if column in row else " " * len(column)
+            for column in columns
+        ]
+        lines.append("  ".join([f"{name:<{width}}", *cells]))
+    return "\n".join(lines)

@@ -1,0 +1,136 @@
+"""From names to a trainer."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import tensorflow as tf
+from absl import logging
+
+from t2t_mm import hparam, model, problem, registry, run_folder
+from t2t_mm.data import mixing, pipeline
+from t2t_mm.features import Split
+from t2t_mm.training import evaluation, learning_rate, optimizers, trainer
+from t2t_mm.training.run_config import RunConfig
+
+
+def build(
+    *,
+    model_name: str,
+    hparams_set: str,
+    hparams: hparam.HParams,
+    problem_names: Sequence[str],
+    config: RunConfig,
+    data_dir: str,
+    output_dir: str,
+    usr_dir: str | None = None,
+) -> trainer.Trainer:
+    """Returns a trainer that starts a run in `output_dir`, or goes on with it.
+
+    Whatever can be found wrong with the arguments, the data or the folder is found
+    here, before the first step.
+
+    Args:
+      model_name: registered name.
+      hparams_set: name of the set that `hparams` started from.
+      hparams: hyperparameters of the model.
+      problem_names: registered names.
+      config: how to run.
+      data_dir: folder of the records.
+      output_dir: folder of the run.
+      usr_dir: the user's registrations, for whoever reads the folder later.
+
+    Raises:
+      LookupError: if a name is not registered.
+      FileNotFoundError: if records are missing.
+      ValueError: if data, folder and arguments do not fit together.
+      OSError: if `output_dir` cannot be written.
+    """
+    registry.import_models()
+    tf.config.experimental.enable_op_determinism()
+    tf.random.set_seed(config.seed)
+    model_cls = registry.MODELS.get(model_name)
+    problems = {name: registry.problem(name) for name in problem_names}
+    rate = learning_rate.make_schedule(hparams, config.train_steps)
+    batches = {
+        name: pipeline.TrainBatches(entry, data_dir, hparams, config.seed)
+        for name, entry in problems.items()
+    }
+    rates = mixing.parse_mixing(
+        config.mixing, {name: b.num_examples for name, b in batches.items()}
+    )
+    description = run_folder.describe(
+        model=model_name,
+        hparams_set=hparams_set,
+        hparams=hparams,
+        problems=problems,
+        data_dir=data_dir,
+        usr_dir=usr_dir,
+    )
+    _claim_folder(description, output_dir, data_dir)
+    net = model_cls(hparams, description.problems, seed=config.seed, name=model_name)
+    _log_summary(net, batches, rates)
+    return trainer.Trainer(
+        net,
+        optimizers.Adam(net.trainable_variables, hparams),
+        batches,
+        mixing.MixingSchedule(rates, config.seed),
+        rate,
+        _make_evaluator(net, problems, config, data_dir),
+        config=config,
+        output_dir=output_dir,
+    )
+
+
+def _claim_folder(
+    description: run_folder.RunDescription, output_dir: str, data_dir: str
+) -> None:
+    """Checks that the folder holds this run or none, and describes the run in it."""
+    if run_folder.exists(output_dir):
+        run_folder.check_same(run_folder.read(output_dir), description, output_dir)
+    elif tf.train.latest_checkpoint(output_dir):
+        raise ValueError(
+            f"'{output_dir}' holds checkpoints but no {run_folder.CONFIG_FILE}: they "
+            "are of another program. Choose another --output_dir."
+        )
+    else:
+        run_folder.write(description, output_dir, data_dir)
+
+
+def _make_evaluator(
+    net: model.Model,
+    problems: Mapping[str, problem.Problem],
+    config: RunConfig,
+    data_dir: str,
+) -> evaluation.Evaluator:
+    def make_batches(name: str, split: Split) -> tf.data.Dataset:
+        return pipeline.eval_dataset(
+            problems[name], split, data_dir, net.hparams, config.eval_steps or None
+        )
+
+    return evaluation.Evaluator(
+        net,
+        {name: entry.metrics for name, entry in problems.items()},
+        make_batches,
+        jit_compile=config.jit_compile,
+    )
+
+
+def _log_summary(
+    net: model.Model,
+    batches: Mapping[str, pipeline.TrainBatches],
+    rates: Mapping[str, float],
+) -> None:
+    count = sum(math.prod(variable.shape) for variable in net.trainable_variables)
+    logging.info("%s | %.2f million parameters", net.name, count / 1e6)
+    for name, entry in batches.items():
+        shapes = ", ".join(
+            f"{b.batch_size} x ({b.inputs_length}, {b.targets_length})"
+            for b in entry.shapes()
+        )
+        logging.info(
+            "%s | %d examples | drawn in %.1f %% of steps | batches %s",
+            name,
+            entry.num_examples,
+            100 * rates[name],
+            shapes,
+        )

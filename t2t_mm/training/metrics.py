@@ -1,0 +1,78 @@
+"""Metrics of teacher-forced predictions, as sums and weights that add up exactly.
+
+Every metric here sees the true previous targets at each position. None says how well a
+model does on its own: decode for that.
+"""
+
+import difflib
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+
+from t2t_mm.modality import LossTerms, smoothed_cross_entropy
+
+Metric = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], LossTerms]
+_TOP = 5
+
+
+def accuracy(logits: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor) -> LossTerms:
+    """Counts targets whose logit is the highest.
+
+    Args:
+      logits: `[batch, length, vocab_size]` float32.
+      targets: `[batch, length]` int32.
+      mask: `[batch, length]` bool, True for targets that count.
+    """
+    right = _is_right(logits, targets) & mask
+    return LossTerms(_count(right), _count(mask))
+
+
+def accuracy_top5(logits: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor) -> LossTerms:
+    """Counts targets whose logit is among the five highest."""
+    top = tf.math.top_k(logits, min(_TOP, logits.shape[-1])).indices
+    right = tf.reduce_any(top == targets[..., None], -1) & mask
+    return LossTerms(_count(right), _count(mask))
+
+
+def accuracy_per_sequence(
+    logits: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor
+) -> LossTerms:
+    """Counts rows of which every target is right; rows without targets do not count."""
+    is_real = tf.reduce_any(mask, 1)
+    right = tf.reduce_all(_is_right(logits, targets) | ~mask, 1) & is_real
+    return LossTerms(_count(right), _count(is_real))
+
+
+def neg_log_perplexity(
+    logits: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor
+) -> LossTerms:
+    """Sums the log-probabilities of the targets, in nats: higher is better."""
+    loss = smoothed_cross_entropy(logits, targets, mask, 0.0)
+    return LossTerms(-loss.total, loss.weight)
+
+
+def _is_right(logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+    return tf.argmax(logits, -1, output_type=targets.dtype) == targets
+
+
+def _count(mask: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(tf.cast(mask, tf.float32))
+
+
+METRICS: dict[str, Metric] = {
+    "accuracy": accuracy,
+    "accuracy_per_sequence": accuracy_per_sequence,
+    "accuracy_top5": accuracy_top5,
+    "neg_log_perplexity": neg_log_perplexity,
+}
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Raises `LookupError`, with the closest name, for a metric that does not exist."""
+    for name in names:
+        if name not in METRICS:
+            close = difflib.get_close_matches(name, METRICS, 1, 0.4)
+            hint = f"Did you mean '{close[0]}'? " if close else ""
+            raise LookupError(
+                f"No metric is named '{name}'. {hint}There are: {', '.join(METRICS)}."
+            )

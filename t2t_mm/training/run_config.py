@@ -1,0 +1,55 @@
+"""How to run, as opposed to what to train."""
+
+import dataclasses
+
+from t2t_mm import hparam
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """Options of a run; gin binds them as `RunConfig`, flags set them.
+
+    Attributes:
+      train_steps: last step.
+      eval_steps: batches per problem and evaluation; 0 for the whole dev split.
+      eval_every_steps: steps between evaluations; 0 to evaluate at the end only.
+      save_every_steps: steps between checkpoints.
+      keep_checkpoints: how many to keep.
+      log_every_steps: steps between two lines of progress.
+      mixing: how often each problem is drawn; see `data/mixing.py`.
+      jit_compile: compile each step with XLA.
+      seed: seeds initial values, dropout, mixing and the order of the data.
+    """
+
+    train_steps: int = 250_000
+    eval_steps: int = 100
+    eval_every_steps: int = 1000
+    save_every_steps: int = 1000
+    keep_checkpoints: int = 20
+    log_every_steps: int = 100
+    mixing: str = "proportional"
+    jit_compile: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Checks types and ranges.
+
+        Raises:
+          ValueError: naming the field, its value and what is allowed.
+        """
+        hparam.check_types(self)
+        for field in (
+            "train_steps",
+            "save_every_steps",
+            "keep_checkpoints",
+            "log_every_steps",
+        ):
+            self._check_at_least(1, field)
+        for field in ("eval_steps", "eval_every_steps"):
+            self._check_at_least(0, field)
+
+    def _check_at_least(self, least: int, field: str) -> None:
+        if getattr(self, field) < least:
+            raise ValueError(
+                f"`{field}` must be at least {least}; got {getattr(self, field)}."
+            )

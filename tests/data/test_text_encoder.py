@@ -1,0 +1,121 @@
+import pytest
+
+from t2t_mm.data import text_encoder
+
+CORPUS = ["Hello wörld, hello Welt", "schöne neue Welt\nmit Zeilen", "1234 5678"] * 3
+
+ODD_TEXTS = [
+    "",
+    " ",
+    "  two  spaces  ",
+    "line\nbreak\r\n\ttab",
+    "\u2581",
+    "a\u2581b \u2581\u2581 c",
+    "\u001a",
+    "\u001a0\u001a1\u2581\u001a",
+    "\u2028\u2029\u0085\u00a0\u200b\ufeff",
+    "e\u0301 \u00e9 \ufb01 \u2167",
+    "\U0001f469\u200d\U0001f469\u200d\U0001f467 \U0010ffff \ufffd",
+    "a\0b",
+    "<0x0A> </s> <unk> <pad> <s>",
+    "日本語 עברית",
+]
+
+
+@pytest.fixture(scope="module")
+def subwords():
+    model = text_encoder.build_subwords(CORPUS, 300)
+    return text_encoder.SubwordTextEncoder(model)
+
+
+@pytest.mark.parametrize("text", ODD_TEXTS)
+def test_subwords_are_lossless(subwords, text):
+    assert subwords.decode(subwords.encode(text)) == text
+
+
+@pytest.mark.parametrize("text", ODD_TEXTS)
+def test_bytes_are_lossless(text):
+    encoder = text_encoder.ByteTextEncoder()
+
+    assert encoder.decode(encoder.encode(text)) == text
+
+
+def test_text_never_gets_a_reserved_id(subwords):
+    for text in ODD_TEXTS:
+        assert all(2 < i < subwords.vocab_size for i in subwords.encode(text))
+
+
+def test_a_vocabulary_built_twice_is_the_same_file():
+    first = text_encoder.build_subwords(iter(CORPUS), 300)
+    second = text_encoder.build_subwords(iter(CORPUS), 300)
+
+    assert first == second
+
+
+def test_a_small_corpus_gives_fewer_ids_and_still_encodes_all():
+    model = text_encoder.build_subwords(["ab"], 8192)
+    encoder = text_encoder.SubwordTextEncoder(model)
+
+    assert 259 < encoder.vocab_size < 270
+    assert encoder.decode(encoder.encode("completely different")) == (
+        "completely different"
+    )
+
+
+def test_frequent_words_become_one_id():
+    model = text_encoder.build_subwords(["the cat the dog"] * 50, 400)
+    encoder = text_encoder.SubwordTextEncoder(model)
+
+    assert len(encoder.encode("the cat")) <= 2
+
+
+def test_a_vocabulary_without_text_is_refused():
+    with pytest.raises(ValueError, match="there was none"):
+        text_encoder.build_subwords([], 300)
+
+
+def test_a_vocabulary_without_room_for_bytes_is_refused():
+    with pytest.raises(ValueError, match="take 259"):
+        text_encoder.build_subwords(["abc"], 100)
+
+
+def test_a_file_that_is_no_vocabulary_is_refused():
+    with pytest.raises(ValueError, match="not a SentencePiece vocabulary"):
+        text_encoder.SubwordTextEncoder(b"no model")
+
+
+def test_half_a_surrogate_pair_is_refused(subwords):
+    with pytest.raises(ValueError, match="character 1 is half"):
+        subwords.encode("a\ud800")
+
+
+def test_decode_stops_at_the_end_and_skips_padding():
+    encoder = text_encoder.ByteTextEncoder()
+
+    assert encoder.decode([0, 99, 0, 100, 1, 101, 0]) == "ab"
+
+
+def test_bytes_are_offset_by_the_reserved_ids():
+    assert text_encoder.ByteTextEncoder().encode("a\u00e9") == [99, 0xC3 + 2, 0xA9 + 2]
+
+
+def test_bytes_that_are_not_utf8_do_not_raise():
+    assert text_encoder.ByteTextEncoder().decode([0xC3 + 2]) == "\ufffd"
+
+
+def test_class_labels_map_both_ways():
+    encoder = text_encoder.ClassLabelEncoder(["cat", "dog"])
+
+    assert encoder.encode("dog") == [1]
+    assert encoder.decode([1]) == "dog"
+    with pytest.raises(ValueError, match="There are: cat, dog"):
+        encoder.encode("cow")
+
+
+def test_a_changed_file_is_loaded_again(tmp_path):
+    path = tmp_path / "vocab"
+    path.write_bytes(text_encoder.build_subwords(["abc"], 300))
+    before = text_encoder.load_subword_encoder(str(path))
+    path.write_bytes(text_encoder.build_subwords(["defgh ijkl"], 300))
+
+    assert text_encoder.load_subword_encoder(str(path)).sha256 != before.sha256
