@@ -190,6 +190,19 @@ def select_problems(patterns: Sequence[str]) -> list[str]:
     return list(selected)
 
 
+def select_one_problem(patterns: Sequence[str]) -> str:
+    """Returns the one registered name that --problem stands for.
+
+    Raises:
+      LookupError: for a name or a pattern that nothing matches.
+      ValueError: unless there is exactly one.
+    """
+    names = select_problems(patterns)
+    if len(names) > 1:
+        raise ValueError(f"--problem must name one problem; got {', '.join(names)}.")
+    return names[0]
+
+
 def require(values: flags.FlagValues, *names: str) -> None:
     """Raises `ValueError` unless flags have been given."""
     for name in names:

@@ -51,6 +51,12 @@ def define_flags() -> flags.FlagValues:
     common_flags.define_usr_dir(values)
     common_flags.define_corpus_path(values)
     common_flags.define_debug(values)
+    _define_selection(values)
+    _define_generation(values)
+    return values
+
+
+def _define_selection(values: flags.FlagValues) -> None:
     flags.DEFINE_list(
         "exclude_problems",
         [],
@@ -69,6 +75,9 @@ def define_flags() -> flags.FlagValues:
         "Make nothing; read all records that exist and compare their checksums.",
         flag_values=values,
     )
+
+
+def _define_generation(values: flags.FlagValues) -> None:
     flags.DEFINE_integer(
         "random_seed",
         problems.DEFAULT_RANDOM_SEED,
@@ -89,7 +98,6 @@ def define_flags() -> flags.FlagValues:
         lower_bound=1,
         flag_values=values,
     )
-    return values
 
 
 def main(argv: Sequence[str]) -> None:

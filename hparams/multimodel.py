@@ -46,7 +46,8 @@ def multimodel_tiny() -> MultiModelHParams:
         batch_size=1024,
         batch_examples=32,
         hidden_size=128,
-        dropout=0.1,
+        dropout=0.0,
+        attention_dropout=0.0,
         num_encoder_blocks=4,
         encoder_moe_after=2,
         num_mixer_blocks=1,
@@ -60,5 +61,5 @@ def multimodel_tiny() -> MultiModelHParams:
         audio_time_stride=4,
         learning_rate_constant=2e-3,
         learning_rate_schedule="constant*linear_warmup*linear_decay",
-        learning_rate_warmup_steps=400,
+        learning_rate_warmup_steps=200,
     )

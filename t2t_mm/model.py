@@ -2,6 +2,7 @@
 
 import abc
 import collections
+import re
 from collections.abc import Hashable, Mapping
 from typing import Any, NamedTuple
 
@@ -98,7 +99,7 @@ class Model(tf.Module, abc.ABC):
                 specs[key] = spec
         return {
             key: registry.MODALITIES.get(spec.modality)(
-                spec, self.hparams, roles[key], name=key
+                spec, self.hparams, roles[key], name=re.sub(r"\W", "_", key)
             )
             for key, spec in sorted(specs.items())
         }

@@ -28,13 +28,15 @@ def data_dir():
 
 
 @pytest.fixture(scope="module")
-def make(data_dir):
+def make(data_dir, corpus_paths):
     """A function that returns a problem whose records exist."""
 
     @functools.cache
     def generated(name):
         made = registry.problem(name)
-        cases = options.GenerationOptions(max_cases=MAX_CASES)
+        cases = options.GenerationOptions(
+            max_cases=MAX_CASES, corpus_paths=corpus_paths
+        )
         generation.generate(made, data_dir, data_dir, cases)
         return made
 

@@ -33,6 +33,7 @@ _RADII = {  # pixels, smallest and largest; the empty size is that of unsized fo
     "big": (9.2, 9.9),
     "": (7.0, 7.8),
 }
+_ALONE_RADII = {"small": (7.5, 8.5), "big": (12.0, 13.0)}
 _CONTAINER_RADII = {"inside": (22.0, 25.0), "nested": (15.5, 17.0)}
 _CONTAINED_RADII = {"inside": (6.0, 6.8), "nested": (5.4, 6.0)}
 
@@ -101,16 +102,16 @@ def draw(scene: scene_lib.Scene, rng: np.random.Generator) -> np.ndarray:
     picture = _background(rng)
     for item in _arranged(scene, rng):
         _paint(picture, item, rng)
-    picture += rng.normal(0.0, 0.025, picture.shape)
+    picture += rng.normal(0.0, 0.015, picture.shape)
     return (picture.clip(0.0, 1.0) * 255).astype(np.uint8)
 
 
 def _background(rng: np.random.Generator) -> np.ndarray:
-    """Returns a dim grey slope with a tint: `[64, 64, 3]`."""
+    """Returns a dark slope with a tint: `[64, 64, 3]`."""
     ramp = np.linspace(-0.5, 0.5, PICTURE_SIZE)
-    down, across = rng.uniform(-0.15, 0.15, 2)
+    down, across = rng.uniform(-0.06, 0.06, 2)
     slope = down * ramp[:, None] + across * ramp[None, :]
-    tint = rng.uniform(0.38, 0.58) + rng.uniform(-0.04, 0.04, 3)
+    tint = rng.uniform(0.08, 0.16) + rng.uniform(-0.02, 0.02, 3)
     return slope[:, :, None] + tint
 
 
@@ -144,7 +145,8 @@ def _radius_range(scene: scene_lib.Scene, index: int) -> tuple[float, float]:
         return _CONTAINED_RADII[scene.form]
     if scene.form in _CONTAINER_RADII and index == 1:
         return _CONTAINER_RADII[scene.form]
-    return _RADII[scene.groups[index].size]
+    radii = _ALONE_RADII if scene.form == "alone" else _RADII
+    return radii[scene.groups[index].size]
 
 
 def _offsets(count: int, direction: str, rng: np.random.Generator) -> np.ndarray:

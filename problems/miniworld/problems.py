@@ -57,15 +57,19 @@ class MiniworldProblem(problem.Problem):
 
     def generation_settings(self) -> dict[str, Any]:
         """Returns the settings that decide the records."""
-        num_scenes = {str(split): count for split, count in self.num_scenes.items()}
-        return {**super().generation_settings(), "num_scenes": num_scenes}
+        return {
+            **super().generation_settings(),
+            "num_scenes": {str(split): n for split, n in self.num_scenes.items()},
+            "max_groups": self.max_groups,
+        }
 
     def generate_samples(
         self, data_dir: str, tmp_dir: str, dataset_split: Split
     ) -> Iterator[dict[str, Any]]:
         """Yields the samples of one split, from the same scenes for the same seed."""
         split = Split(dataset_split)
-        seed = self.random_seed + self.stream
+        # Sets the problems' scenes apart, whatever seeds users choose.
+        seed = self.random_seed * 1000 + self.stream
         scenes = scene_lib.scenes(
             split.value,
             self.num_scenes[split],
@@ -120,7 +124,7 @@ class MiniworldClass(_PictureProblem, image_problem.Image2ClassProblem):
     """Picture to the colour and shape of the subject of its sentence."""
 
     stream = 1
-    max_groups = 2
+    max_groups = 1
     class_names = scene_lib.CLASS_NAMES
 
     def sample(
@@ -136,6 +140,7 @@ class MiniworldCaption(_PictureProblem, image_problem.Image2TextProblem):
     """Picture to English."""
 
     stream = 2
+    max_groups = 2
     target_space = SpaceId.EN_TOK
 
     def sample(

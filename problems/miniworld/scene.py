@@ -18,7 +18,7 @@ CLASS_NAMES = tuple(f"{colour} {shape}" for colour in COLOURS for shape in SHAPE
 _PATTERN_WEIGHTS = (0.6, 0.2, 0.2)
 _COUNT_WEIGHTS = (0.6, 0.25, 0.15)
 _SPLIT_BUCKETS = 20  # one bucket each for test and dev, the rest for training
-_MAX_REPEATS = 100  # rejected repeats in a row before one is let through
+_MAX_REPEATS = 100  # in a row before all scenes may come again
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -197,9 +197,11 @@ def scenes(
         scene = sample_scene(rng, max_groups=max_groups)
         if split_of(scene) != split or not keep(scene):
             continue
-        if key(scene) in seen and repeats < _MAX_REPEATS:
+        if key(scene) in seen:
             repeats += 1
-            continue
+            if repeats < _MAX_REPEATS:
+                continue
+            seen.clear()  # all there are have had their turn
         seen.add(key(scene))
         repeats = 0
         count -= 1

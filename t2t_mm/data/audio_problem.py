@@ -69,7 +69,7 @@ class AudioProblem(problem.Problem):
     def inputs_spec(self, data_dir: str) -> FeatureSpec | None:
         """Returns the spec of a log-mel spectrogram."""
         return FeatureSpec(
-            modality="audio",
+            modality="audio_spectral",
             space_id=SpaceId.AUDIO_SPECTRAL,
             shape=(None, self.num_mel_bins, 1),
             dtype="float32",

@@ -65,6 +65,8 @@ class ClassTargets(problem.Problem):
         return FeatureSpec(
             modality="class_label",
             vocab_size=self.num_classes,
+            # Classes of two problems mean different things, however many there are.
+            vocabulary=self.name,
             space_id=SpaceId.IMAGE_LABEL,
             shape=(1,),
         )

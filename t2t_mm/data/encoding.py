@@ -56,26 +56,26 @@ def encode_batch(
             group = members[start : start + size]
             positions = np.full(min(size, _next_power(len(group))), pipeline.FILLER)
             positions[: len(group)] = group
-            yield _batch(problem, encoded, lengths, positions, padded_length)
+            yield _batch(problem, encoded, positions, padded_length)
 
 
 def _batch(
     problem: problem.Problem,
     encoded: Sequence[list[Any]],
-    lengths: np.ndarray,
     positions: np.ndarray,
     padded_length: int,
 ) -> InputBatch:
     is_filler = positions == pipeline.FILLER
     sources = np.where(is_filler, positions[0], positions)
     payloads = [tfrecord.encode_example({"inputs": encoded[row]}) for row in sources]
-    input_lengths = np.where(is_filler, 0, lengths[sources])
+    lengths = np.array([problem.inputs_length(encoded[row]) for row in sources])
+    lengths = np.where(is_filler, 0, lengths)
     features = pipeline.parse_batch(
         problem,
-        ("inputs",),
-        tf.constant(payloads),
-        tf.constant(np.stack([input_lengths, 0 * input_lengths], 1), tf.int32),
-        tf.constant([padded_length, 0], tf.int32),
+        names=("inputs",),
+        payloads=tf.constant(payloads),
+        lengths=tf.constant(np.stack([lengths, 0 * lengths], 1), tf.int32),
+        padded_lengths=tf.constant([padded_length, 0], tf.int32),
     )
     return InputBatch(positions, features)
 

@@ -6,6 +6,7 @@ at any moment, leaves either the old data, or the new, or none.
 """
 
 import contextlib
+import dataclasses
 import fcntl
 import itertools
 import json
@@ -13,7 +14,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from absl import logging
@@ -33,16 +34,13 @@ def generate(
     tmp_dir: str,
     options: GenerationOptions | None = None,
 ) -> manifests.Manifest:
-    """Makes the records and the vocabulary of a problem, unless they are up to date.
+    """Makes records and vocabulary unless they are up to date; returns what there is.
 
     Args:
       problem: what to make.
       data_dir: folder for records, manifest and vocabulary; made if need be.
       tmp_dir: folder for downloads; made if need be.
       options: seed, limits and corpora.
-
-    Returns:
-      What is in `data_dir`.
 
     Raises:
       FileNotFoundError: if a corpus is needed that the user has not named.
@@ -54,21 +52,35 @@ def generate(
     os.makedirs(tmp_dir, exist_ok=True)
     options.configure(problem)
     with _locked_folder(problem.name, data_dir) as folder:
-        words = vocabulary.ensure(problem, data_dir, tmp_dir, options)
-        wanted = manifests.Manifest(
-            problem=problem.name,
-            generator_version=problem.generator_version,
-            settings=_settings(problem, data_dir, options),
-            splits={},
-            vocabulary=words,
-        )
+        wanted = _wanted(problem, data_dir, tmp_dir, options)
         existing, reasons = _existing(wanted, data_dir)
         if existing is not None:
             logging.info("datagen | %s is up to date in %s", problem.name, data_dir)
             return existing
         logging.info("datagen | making %s: %s", problem.name, "; ".join(reasons))
-        splits = _write_splits(problem, data_dir, tmp_dir, folder, options)
-        return _publish(wanted, splits, folder, data_dir)
+        run = _Run(
+            problem=problem,
+            data_dir=data_dir,
+            tmp_dir=tmp_dir,
+            folder=folder,
+            options=options,
+        )
+        made = dataclasses.replace(wanted, splits=run.write_splits())
+        _publish(made, folder, data_dir)
+        return made
+
+
+def _wanted(
+    problem: problems.Problem, data_dir: str, tmp_dir: str, options: GenerationOptions
+) -> manifests.Manifest:
+    """Builds the vocabulary if need be; returns a manifest without files yet."""
+    return manifests.Manifest(
+        problem=problem.name,
+        generator_version=problem.generator_version,
+        settings=_settings(problem, data_dir, options),
+        splits={},
+        vocabulary=vocabulary.ensure(problem, data_dir, tmp_dir, options),
+    )
 
 
 def _settings(
@@ -142,50 +154,79 @@ def _locked_folder(problem_name: str, data_dir: str) -> Iterator[str]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _write_splits(
-    problem: problems.Problem,
-    data_dir: str,
-    tmp_dir: str,
-    folder: str,
-    options: GenerationOptions,
-) -> dict[Split, manifests.SplitFiles]:
-    with contextlib.ExitStack() as stack:
-        writers = {}
-        for part in problem.dataset_splits:
-            split, num_shards = Split(part["split"]), part["shards"]
-            writers[split] = shard_writer.SplitWriter(
-                problem.name, split, num_shards=num_shards, folder=folder
-            )
-            stack.callback(writers[split].close)
-        if problem.is_generate_per_split:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Run:
+    """One generation of one problem, into `folder`."""
+
+    problem: problems.Problem
+    data_dir: str
+    tmp_dir: str
+    folder: str
+    options: GenerationOptions
+
+    def write_splits(self) -> dict[Split, manifests.SplitFiles]:
+        """Writes all splits and returns their files."""
+        with contextlib.ExitStack() as stack:
+            writers = {}
+            for part in self.problem.dataset_splits:
+                split, num_shards = Split(part["split"]), part["shards"]
+                writers[split] = shard_writer.SplitWriter(
+                    self.problem.name,
+                    split,
+                    num_shards=num_shards,
+                    folder=self.folder,
+                )
+                stack.callback(writers[split].close)
+            if self.problem.is_generate_per_split:
+                for split, writer in writers.items():
+                    self._write(split, itertools.repeat(writer))
+            else:
+                self._write(Split.TRAIN, itertools.cycle(_deal(writers)))
             for split, writer in writers.items():
-                samples = _samples(problem, split, data_dir, tmp_dir, options)
-                _write(problem, samples, itertools.repeat(writer), data_dir)
-        else:
-            # Small splits first: even a few samples then reach every split.
-            deal = [w for w in reversed(writers.values()) for _ in range(w.num_shards)]
-            samples = _samples(problem, Split.TRAIN, data_dir, tmp_dir, options)
-            _write(problem, samples, itertools.cycle(deal), data_dir)
-        for split, writer in writers.items():
-            _check_not_empty(problem, split, writer.count, options)
-        return {
-            split: writer.finish(options.random_seed)
-            for split, writer in writers.items()
-        }
+                self._check_not_empty(split, writer.count)
+            seed = self.options.random_seed
+            return {split: writer.finish(seed) for split, writer in writers.items()}
+
+    def _write(self, split: Split, writers: Iterable[shard_writer.SplitWriter]) -> None:
+        name = self.problem.name
+        label = f"{name} {split}" if self.problem.is_generate_per_split else name
+        samples = _with_progress(self._samples(split), label)
+        for number, (sample, writer) in enumerate(zip(samples, writers, strict=False)):
+            try:
+                record = self.problem.encode(sample, self.data_dir)
+                payload = tfrecord.encode_example(record)
+            except (KeyError, ValueError) as error:
+                raise ValueError(
+                    f"Sample {number} of {name} ({split}) cannot be encoded: {error} "
+                    f"It has the keys {sorted(sample)}."
+                ) from error
+            writer.add(payload, *self.problem.record_lengths(record))
+
+    def _samples(self, split: Split) -> Iterator[dict[str, Any]]:
+        self.options.seed_generators(self.problem, split)
+        samples = self.problem.generate_samples(self.data_dir, self.tmp_dir, split)
+        return itertools.islice(samples, self.options.max_cases or None)
+
+    def _check_not_empty(self, split: Split, count: int) -> None:
+        if count:
+            return
+        advice = f"make `generate_samples` yield some, or leave {split} out"
+        if not self.problem.is_generate_per_split and self.options.max_cases:
+            advice = (
+                f"raise --max_cases ({self.options.max_cases}), or leave {split} out"
+            )
+        raise ValueError(
+            f"The split {split} of {self.problem.name} must have samples; there were "
+            f"none. Either {advice} of `dataset_splits`."
+        )
 
 
-def _samples(
-    problem: problems.Problem,
-    split: Split,
-    data_dir: str,
-    tmp_dir: str,
-    options: GenerationOptions,
-) -> Iterator[dict[str, Any]]:
-    options.seed_generators(problem, split)
-    samples = problem.generate_samples(data_dir, tmp_dir, split)
-    limited = itertools.islice(samples, options.max_cases or None)
-    label = f"{problem.name} {split}" if problem.is_generate_per_split else problem.name
-    return _with_progress(limited, label)
+def _deal(
+    writers: Mapping[Split, shard_writer.SplitWriter],
+) -> list[shard_writer.SplitWriter]:
+    """Returns a writer per shard, small splits first: they get some of few samples."""
+    by_size = sorted(writers.values(), key=lambda writer: writer.num_shards)
+    return [writer for writer in by_size for _ in range(writer.num_shards)]
 
 
 def _with_progress(samples: Iterable[Any], label: str) -> Iterator[Any]:
@@ -203,60 +244,15 @@ def _with_progress(samples: Iterable[Any], label: str) -> Iterator[Any]:
     logging.info("datagen | %s | %d samples in %.1f s", label, count, seconds)
 
 
-def _write(
-    problem: problems.Problem,
-    samples: Iterable[dict[str, Any]],
-    writers: Iterable[shard_writer.SplitWriter],
-    data_dir: str,
-) -> None:
-    for number, (sample, writer) in enumerate(zip(samples, writers, strict=False)):
-        try:
-            record = problem.encode(sample, data_dir)
-            payload = tfrecord.encode_example(record)
-        except (KeyError, ValueError) as error:
-            raise ValueError(
-                f"Sample {number} of {problem.name} cannot be encoded: {error} It has "
-                f"the keys {sorted(sample)}."
-            ) from error
-        writer.add(payload, *problem.record_lengths(record))
-
-
-def _check_not_empty(
-    problem: problems.Problem, split: Split, count: int, options: GenerationOptions
-) -> None:
-    if count:
-        return
-    advice = f"make `generate_samples` yield some, or leave {split} out"
-    if not problem.is_generate_per_split and options.max_cases:
-        advice = f"raise --max_cases above {options.max_cases}, or leave {split} out"
-    raise ValueError(
-        f"The split {split} of {problem.name} must have samples; there were none. "
-        f"Either {advice} of `dataset_splits`."
-    )
-
-
-def _publish(
-    wanted: manifests.Manifest,
-    splits: dict[Split, manifests.SplitFiles],
-    folder: str,
-    data_dir: str,
-) -> manifests.Manifest:
+def _publish(manifest: manifests.Manifest, folder: str, data_dir: str) -> None:
     """Moves finished files into place; without a manifest nothing is read."""
-    manifest = manifests.Manifest(
-        problem=wanted.problem,
-        generator_version=wanted.generator_version,
-        settings=wanted.settings,
-        splits=splits,
-        vocabulary=wanted.vocabulary,
-    )
     with contextlib.suppress(FileNotFoundError):
-        os.remove(manifests.path(wanted.problem, data_dir))
-    for name in _data_files(wanted.problem, data_dir):
+        os.remove(manifests.path(manifest.problem, data_dir))
+    for name in _data_files(manifest.problem, data_dir):
         os.remove(os.path.join(data_dir, name))
     for file in manifest.files():
         os.replace(os.path.join(folder, file.file), os.path.join(data_dir, file.file))
     manifests.save(manifest, data_dir)
-    return manifest
 
 
 def _data_files(problem_name: str, data_dir: str) -> list[str]:

@@ -229,11 +229,18 @@ class _Loader:
     def _parse(
         self, payloads: "tf.Tensor", lengths: "tf.Tensor", padded: "tf.Tensor"
     ) -> dict[str, "tf.Tensor"]:
-        return parse_batch(self._problem, self._names, payloads, lengths, padded)
+        return parse_batch(
+            self._problem,
+            names=self._names,
+            payloads=payloads,
+            lengths=lengths,
+            padded_lengths=padded,
+        )
 
 
 def parse_batch(
     problem: problem.Problem,
+    *,
     names: Sequence[str],
     payloads: "tf.Tensor",
     lengths: "tf.Tensor",

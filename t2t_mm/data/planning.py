@@ -64,7 +64,9 @@ def training_buckets(
     manifest_path = manifests.path(problem.name, data_dir)
     changed = os.stat(manifest_path).st_mtime_ns if os.path.exists(manifest_path) else 0
     varies = feature_varies(problem, data_dir)
-    shapes, counts = _training_shapes(problem.name, varies, data_dir, hparams, changed)
+    shapes, counts = _training_shapes(
+        problem.name, varies=varies, data_dir=data_dir, hparams=hparams, changed=changed
+    )
     buckets = []
     for shape, count in zip(shapes, counts, strict=True):
         size = batch_size(problem, shape, varies, hparams)
@@ -87,6 +89,7 @@ def make_bucket(batch_size: int, padded_lengths: Sequence[int]) -> Bucket:
 @functools.lru_cache(maxsize=64)
 def _training_shapes(
     problem_name: str,
+    *,
     varies: tuple[bool, bool],
     data_dir: str,
     hparams: hparam.HParams,

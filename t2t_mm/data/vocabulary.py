@@ -43,7 +43,7 @@ def ensure(
     reason = _reason_to_build(spec, path, options)
     if reason is not None:
         logging.info("vocabulary | building %s: %s", spec.filename, reason)
-        _build(problem, spec, path, tmp_dir, options)
+        _build(problem, spec=spec, path=path, tmp_dir=tmp_dir, options=options)
     sha256 = manifests.file_sha256(path)
     return manifests.Vocabulary(name=spec.name, file=spec.filename, sha256=sha256)
 
@@ -78,22 +78,21 @@ def _notes(spec: registry.VocabularySpec, options: GenerationOptions) -> dict[st
 
 def _build(
     problem: problems.Problem,
+    *,
     spec: registry.VocabularySpec,
     path: str,
     tmp_dir: str,
     options: GenerationOptions,
 ) -> None:
-    data_dir = os.path.dirname(path)
-    members = [
-        problem if name == problem.name else registry.problem(name)
-        for name in spec.problems
-    ]
-    for member in members:
-        options.configure(member)
-        if member.corpus is not None:
-            member.require_corpus_path()
     texts = itertools.chain.from_iterable(
-        _sample_texts(member, spec, data_dir, tmp_dir, options) for member in members
+        _sample_texts(
+            member,
+            num_bytes=spec.bytes_per_problem,
+            data_dir=os.path.dirname(path),
+            tmp_dir=tmp_dir,
+            options=options,
+        )
+        for member in _members(problem, spec, options)
     )
     model = text_encoder.build_subwords(texts, spec.approx_vocab_size)
     notes = json.dumps(_notes(spec, options), indent=1) + "\n"
@@ -106,19 +105,37 @@ def _build(
     )
 
 
+def _members(
+    problem: problems.Problem,
+    spec: registry.VocabularySpec,
+    options: GenerationOptions,
+) -> list[problems.Problem]:
+    """Returns the problems that share a vocabulary, all with their corpora."""
+    members = [
+        problem if name == problem.name else registry.problem(name)
+        for name in spec.problems
+    ]
+    for member in members:
+        options.configure(member)
+        if member.corpus is not None:
+            member.require_corpus_path()
+    return members
+
+
 def _sample_texts(
     member: problems.Problem,
-    spec: registry.VocabularySpec,
+    *,
+    num_bytes: int,
     data_dir: str,
     tmp_dir: str,
     options: GenerationOptions,
 ) -> Iterator[str]:
-    """Yields training text of one problem, `bytes_per_problem` or a little more."""
+    """Yields training text of one problem, `num_bytes` or a little more."""
     options.seed_generators(member, problems.DatasetSplit.TRAIN)
     texts = member.generate_text_for_vocab(data_dir, tmp_dir)
     if options.max_cases:
         texts = itertools.islice(texts, TEXTS_PER_CASE * options.max_cases)
-    remaining = spec.bytes_per_problem
+    remaining = num_bytes
     for text in texts:
         if remaining <= 0:
             return

@@ -39,4 +39,6 @@ def dropout(x: tf.Tensor, rate: float, rng: RandomStream | None) -> tf.Tensor:
     """
     if rng is None or rate == 0.0:
         return x
-    return tf.nn.experimental.stateless_dropout(x, rate, seed=rng.next_seed())
+    # Drawn in float32: bfloat16 has 128 numbers between 0 and 1, too few for a rate.
+    kept = tf.random.stateless_uniform(tf.shape(x), rng.next_seed()) >= rate
+    return tf.where(kept, x * tf.cast(1.0 / (1.0 - rate), x.dtype), 0.0)

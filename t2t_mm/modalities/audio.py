@@ -78,7 +78,8 @@ class AudioSpectralModality(modality.Modality):
             stride = block.strides[0]
             lengths = -(-lengths // stride)
         mask = tf.sequence_mask(lengths, tf.shape(x)[1])
-        batch, frames, bins, channels = tf.shape(x)[0], tf.shape(x)[1], *x.shape[2:]
+        batch, frames = tf.shape(x)[0], tf.shape(x)[1]
+        bins, channels = x.shape[2], x.shape[3]
         if self.merge is not None:
             # [batch, frames, bins, channels] -> [batch, frames, bins * channels]
             merged = tf.nn.relu(tf.reshape(x, [batch, frames, bins * channels]))

@@ -60,6 +60,11 @@ class ClassLabelModality(modality.Modality):
     def top(self, body_output: modality.Embedded) -> tf.Tensor:
         """Returns logits `[batch, 1, classes]`."""
         values, mask, grid = body_output
+        if grid is None:
+            # Whole strides only: where TensorFlow pads must not depend on the batch.
+            to_even = tf.shape(values)[1] % 2
+            values = tf.pad(values, [[0, 0], [0, to_even], [0, 0]])
+            mask = tf.pad(mask, [[0, 0], [0, to_even]])
         height, width = grid or (tf.shape(values)[1], 1)
         hidden_size = values.shape[2]
         # [batch, height * width, hidden] -> [batch, height, width, hidden]

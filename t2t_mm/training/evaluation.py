@@ -52,7 +52,7 @@ class Evaluator:
         return self._steps[key]
 
     def _make_step(self, problem: str) -> Callable[..., dict[str, Any]]:
-        """Returns the compiled evaluation of a batch of a problem, or of one like it."""
+        """Returns the compiled evaluation of a problem, or of one like it."""
 
         def step(features: Mapping[str, tf.Tensor]) -> dict[str, Any]:
             with compilation.tracing_for_xla(self._jit_compile):

@@ -66,8 +66,8 @@ def build(
         data_dir=data_dir,
         usr_dir=usr_dir,
     )
-    _claim_folder(description, output_dir, data_dir)
     net = model_cls(hparams, description.problems, seed=config.seed, name=model_name)
+    _claim_folder(description, output_dir, data_dir)
     _log_summary(net, batches, rates)
     return trainer.Trainer(
         net,
@@ -84,16 +84,16 @@ def build(
 def _claim_folder(
     description: run_folder.RunDescription, output_dir: str, data_dir: str
 ) -> None:
-    """Checks that the folder holds this run or none, and describes the run in it."""
-    if run_folder.exists(output_dir):
+    """Describes the run in its folder, unless checkpoints there are of another run."""
+    if tf.train.latest_checkpoint(output_dir) is None:
+        run_folder.write(description, output_dir, data_dir)
+    elif run_folder.exists(output_dir):
         run_folder.check_same(run_folder.read(output_dir), description, output_dir)
-    elif tf.train.latest_checkpoint(output_dir):
+    else:
         raise ValueError(
             f"'{output_dir}' holds checkpoints but no {run_folder.CONFIG_FILE}: they "
             "are of another program. Choose another --output_dir."
         )
-    else:
-        run_folder.write(description, output_dir, data_dir)
 
 
 def _make_evaluator(

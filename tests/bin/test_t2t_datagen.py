@@ -64,13 +64,13 @@ def test_a_misspelt_problem_is_answered_at_once_in_one_line(tmp_path):
     assert done.stderr.count("\n") == 1
 
 
-def test_tensorflow_is_never_imported(tmp_path):
+def test_tensorflow_is_never_imported(tmp_path, corpus_paths):
+    corpora = [f"--corpus_path={name}={path}" for name, path in corpus_paths.items()]
     script = f"""
         import sys
         from t2t_mm.bin import t2t_datagen
-        t2t_datagen.main(
-            ["t2t-datagen", "--problem=*", "--max_cases=3", "--data_dir={tmp_path}"]
-        )
+        arguments = ["--problem=*", "--max_cases=3", "--data_dir={tmp_path}"]
+        t2t_datagen.main(["t2t-datagen", *arguments, *{corpora}])
         assert "tensorflow" not in sys.modules
     """
     done = subprocess.run(

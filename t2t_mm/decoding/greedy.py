@@ -1,0 +1,71 @@
+"""Greedy search: the most likely id at every position."""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from t2t_mm.features import EOS_ID, PAD_ID
+from t2t_mm.model import DecodeState
+
+StepFunction = Callable[
+    [tf.Tensor, DecodeState, tf.Tensor], tuple[tf.Tensor, DecodeState]
+]
+
+
+def greedy_search(
+    step_function: StepFunction,
+    initial_state: DecodeState,
+    *,
+    batch: tf.Tensor,
+    max_length: tf.Tensor,
+) -> tf.Tensor:
+    """Extends every row until all have ended or `max_length` is reached.
+
+    Args:
+      step_function: maps ids `[batch]`, state and position `[]` to logits
+        `[batch, vocab_size]` and the next state.
+      initial_state: before the first position.
+      batch: `[]` int32, number of rows.
+      max_length: `[]` int32, largest number of ids.
+
+    Returns:
+      `[batch, max_length]` int32; after the id that ends a sequence come zeros.
+    """
+    initial_ids = tf.fill([batch], PAD_ID)
+    outputs = tf.zeros([max_length, batch], tf.int32)
+
+    def goes_on(
+        position: tf.Tensor,
+        ids: tf.Tensor,
+        ended: tf.Tensor,
+        outputs: tf.Tensor,
+        state: DecodeState,
+    ) -> tf.Tensor:
+        del ids, outputs, state
+        return (position < max_length) & ~tf.reduce_all(ended)
+
+    def extend(
+        position: tf.Tensor,
+        ids: tf.Tensor,
+        ended: tf.Tensor,
+        outputs: tf.Tensor,
+        state: DecodeState,
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, DecodeState]:
+        logits, state = step_function(ids, state, position)
+        best = tf.argmax(logits, axis=-1, output_type=tf.int32)
+        ids = tf.where(ended, PAD_ID, best)
+        outputs = tf.tensor_scatter_nd_update(outputs, position[None, None], ids[None])
+        return position + 1, ids, ended | (ids == EOS_ID), outputs, state
+
+    *_, outputs, _ = tf.while_loop(
+        goes_on,
+        extend,
+        (
+            tf.constant(0),
+            initial_ids,
+            tf.zeros([batch], tf.bool),
+            outputs,
+            initial_state,
+        ),
+    )
+    return tf.transpose(outputs)  # [max_length, batch] -> [batch, max_length]

@@ -1,0 +1,21 @@
+import pytest
+
+from t2t_mm.layers import compilation
+
+
+def test_layers_choose_their_form_for_xla_inside_the_context_only():
+    assert not compilation.is_for_xla()
+    with compilation.tracing_for_xla():
+        assert compilation.is_for_xla()
+        with compilation.tracing_for_xla(False):
+            assert not compilation.is_for_xla()
+        assert compilation.is_for_xla()
+
+    assert not compilation.is_for_xla()
+
+
+def test_an_error_inside_the_context_ends_it():
+    with pytest.raises(KeyError), compilation.tracing_for_xla():
+        raise KeyError
+
+    assert not compilation.is_for_xla()

@@ -1,0 +1,126 @@
+"""Models, problems and batches as small as they can be with all their parts."""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from t2t_mm import registry
+from t2t_mm.features import FeatureSpec, SpaceId
+
+registry.import_registrations()
+registry.import_models()
+
+# Every size differs from the others, so that swapped axes do not fit.
+SIZES = dict(
+    hidden_size=12,
+    num_heads=3,
+    kernel_sizes=(3, 3, 5, 5),
+    dilation_rates=(1, 1, 1, 2),
+    num_encoder_blocks=2,
+    encoder_moe_after=1,
+    num_mixer_blocks=1,
+    num_decoder_blocks=2,
+    decoder_moe_after=1,
+    moe_num_experts=5,
+    moe_k=2,
+    moe_filter_size=7,
+    image_stem_filters=(4, 6),
+    image_stem_stride=2,
+    image_filters=(8,),
+    audio_filters=(3, 5),
+    audio_time_stride=4,
+    audio_merge_bins=True,
+    class_label_filters=(9, 10),
+)
+
+TEXT_VOCAB_SIZE = 19
+TEXT = FeatureSpec(
+    modality="symbol",
+    vocab_size=TEXT_VOCAB_SIZE,
+    vocabulary="words",
+    space_id=SpaceId.EN_TOK,
+)
+IMAGE = FeatureSpec(
+    modality="image", shape=(16, 24, 3), dtype="uint8", space_id=SpaceId.IMAGE
+)
+AUDIO = FeatureSpec(
+    modality="audio_spectral",
+    shape=(None, 6, 1),
+    dtype="float32",
+    space_id=SpaceId.AUDIO_SPECTRAL,
+)
+LABEL = FeatureSpec(
+    modality="class_label",
+    vocab_size=11,
+    vocabulary="animals",
+    shape=(1,),
+    space_id=SpaceId.IMAGE_LABEL,
+)
+
+PROBLEMS = {
+    "text_to_text": {"inputs": TEXT, "targets": TEXT},
+    "image_to_text": {"inputs": IMAGE, "targets": TEXT},
+    "audio_to_text": {"inputs": AUDIO, "targets": TEXT},
+    "image_to_class": {"inputs": IMAGE, "targets": LABEL},
+    "text_to_class": {"inputs": TEXT, "targets": LABEL},
+    "audio_to_class": {"inputs": AUDIO, "targets": LABEL},
+}
+TO_TEXT = ("text_to_text", "image_to_text", "audio_to_text")
+
+
+def make_hparams(model="multimodel", **changes):
+    """Returns `<model>_tiny`, smaller still, with `changes`."""
+    hparams = registry.HPARAMS.get(f"{model}_tiny")()
+    fields = {field.name for field in dataclasses.fields(hparams)}
+    sizes = {name: size for name, size in SIZES.items() if name in fields}
+    return dataclasses.replace(hparams, **sizes | changes)
+
+
+def make_model(model="multimodel", problems=PROBLEMS, *, seed=3, **changes):
+    """Returns a model with initial values."""
+    hparams = make_hparams(model, **changes)
+    return registry.MODELS.get(model)(hparams, problems, seed=seed, name=model)
+
+
+def perturb(module, deviation=0.2, seed=5):
+    """Moves every variable off its initial value, zeros and ones included."""
+    random = np.random.default_rng(seed)
+    for variable in module.variables:
+        noise = random.normal(0.0, deviation, variable.shape)
+        variable.assign_add(tf.constant(noise, tf.float32))
+    return module
+
+
+def make_feature(spec, lengths, padded_length, seed=0):
+    """Returns a feature and its lengths: zeros after `lengths` of each row.
+
+    The data of a row depend on the seed and the row alone, not on the padding.
+    """
+    lengths = np.asarray(lengths, np.int32)
+    if spec.shape[0] is not None:
+        lengths, padded_length = np.minimum(lengths, 1), spec.shape[0]
+    rows = np.zeros([len(lengths), padded_length, *spec.shape[1:]], spec.dtype)
+    for row, length in enumerate(lengths):
+        random = np.random.default_rng([seed, row])
+        whole = length if spec.shape[0] is None else length * spec.shape[0]
+        shape = [whole, *spec.shape[1:]]
+        if spec.dtype == "float32":
+            rows[row, :whole] = random.normal(size=shape)
+        else:
+            rows[row, :whole] = random.integers(2, spec.vocab_size or 256, shape)
+    return tf.constant(rows), tf.constant(lengths)
+
+
+def make_batch(
+    problem, *, input_lengths=(9, 6), target_lengths=(7, 5), padding=0, seed=0
+):
+    """Returns a batch of one of `PROBLEMS`, padded by `padding` more than it needs."""
+    lengths = {"inputs": input_lengths, "targets": target_lengths}
+    batch = {}
+    for number, (role, spec) in enumerate(PROBLEMS[problem].items()):
+        feature, feature_lengths = make_feature(
+            spec, lengths[role], max(lengths[role]) + padding, seed=2 * seed + number
+        )
+        batch[role], batch[f"{role}_length"] = feature, feature_lengths
+    return batch
