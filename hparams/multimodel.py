@@ -47,6 +47,7 @@ def multimodel_tiny() -> MultiModelHParams:
         batch_examples=32,
         hidden_size=128,
         dropout=0.0,
+        attention_query_residual=True,
         attention_dropout=0.0,
         num_encoder_blocks=4,
         encoder_moe_after=2,

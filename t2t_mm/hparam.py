@@ -102,9 +102,15 @@ class HParams:
             "max_input_length",
             "max_target_length",
             "hidden_size",
+            "image_stem_stride",
             "learning_rate_warmup_steps",
         )
-        self.check_rates("dropout", "label_smoothing")
+        self.check_not_negative(
+            "learning_rate_decay_steps", "clip_grad_norm", "weight_decay"
+        )
+        self.check_rates(
+            "dropout", "label_smoothing", "optimizer_adam_beta1", "optimizer_adam_beta2"
+        )
         self._check_modality_nets()
         self.check_choice("activation_dtype", _ACTIVATION_DTYPES)
         self.check_choice("optimizer", ("adam",))
@@ -129,6 +135,14 @@ class HParams:
             if getattr(self, field) < 1:
                 raise ValueError(
                     f"`{field}` must be at least 1; got {getattr(self, field)}."
+                )
+
+    def check_not_negative(self, *fields: str) -> None:
+        """Raises `ValueError` unless the fields are at least 0."""
+        for field in fields:
+            if not getattr(self, field) >= 0:
+                raise ValueError(
+                    f"`{field}` must be at least 0; got {getattr(self, field)}."
                 )
 
     def check_rates(self, *fields: str) -> None:

@@ -74,9 +74,15 @@ class Model(tf.Module, abc.ABC):
 
         Raises:
           LookupError: if a modality is not registered.
-          ValueError: if a modality cannot be used as a problem wants.
+          ValueError: if a problem has no inputs, or if a modality cannot be used as
+            a problem wants.
         """
         super().__init__(name=name)
+        for problem, specs in problems.items():
+            if INPUTS not in specs:
+                raise ValueError(
+                    f"Problem '{problem}' has no inputs; models need inputs to encode."
+                )
         self.hparams = hparams
         self.problems = {name: dict(specs) for name, specs in problems.items()}
         with initializers.seeded(seed), self.name_scope:

@@ -7,6 +7,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import functools
 import tempfile
 
+import corpora
 import numpy as np
 import pytest
 
@@ -25,6 +26,11 @@ NAMES = registry.PROBLEMS.names()
 def data_dir():
     with tempfile.TemporaryDirectory() as folder:
         yield folder
+
+
+@pytest.fixture(scope="module")
+def corpus_paths(tmp_path_factory):
+    return corpora.make_all(tmp_path_factory.mktemp("corpora"))
 
 
 @pytest.fixture(scope="module")

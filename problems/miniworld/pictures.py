@@ -24,18 +24,27 @@ _COLOURS = {  # red, green and blue from 0 to 1
     "white": (0.96, 0.96, 0.96),
 }
 _COLOUR_JITTER = 0.05  # standard deviation per channel
-_INK = 0.12  # what is left of the colour in its stripes, dots and outline
+_INK = 0.45  # what is left of the colour in its stripes, dots and outline
 _OUTLINE_WIDTH = 0.7  # pixels
 _MAX_ANGLE = 0.2  # radians
 
-_RADII = {  # pixels, smallest and largest; the empty size is that of unsized forms
-    "small": (5.8, 6.6),
-    "big": (9.2, 9.9),
-    "": (7.0, 7.8),
+# Pixels, smallest and largest, for one, two and three objects. The empty size is that
+# of unsized forms.
+_Radii = tuple[tuple[float, float], ...]
+_RADII: dict[str, _Radii] = {
+    "small": ((7.0, 8.0), (6.4, 7.2), (5.8, 6.6)),
+    "big": ((13.0, 14.5), (11.0, 12.0), (9.2, 9.9)),
+    "": ((7.0, 7.8),) * 3,
 }
-_ALONE_RADII = {"small": (7.5, 8.5), "big": (12.0, 13.0)}
+_ALONE_RADII: dict[str, _Radii] = {
+    "small": ((12.0, 14.0), (9.5, 10.5), (8.5, 9.5)),
+    "big": ((22.0, 25.0), (14.0, 15.0), (12.5, 13.5)),
+}
 _CONTAINER_RADII = {"inside": (22.0, 25.0), "nested": (15.5, 17.0)}
-_CONTAINED_RADII = {"inside": (6.0, 6.8), "nested": (5.4, 6.0)}
+_CONTAINED_RADII: dict[str, _Radii] = {
+    "inside": ((8.5, 9.5), (6.6, 7.4), (6.0, 6.8)),
+    "nested": ((5.4, 6.0),) * 3,
+}
 
 
 class _Place(NamedTuple):
@@ -141,12 +150,13 @@ def _within_picture(centres: np.ndarray, radius: float) -> np.ndarray:
 
 def _radius_range(scene: scene_lib.Scene, index: int) -> tuple[float, float]:
     """Returns the smallest and largest radius of a group's objects in pixels."""
-    if scene.form in _CONTAINER_RADII and index == 0:
-        return _CONTAINED_RADII[scene.form]
+    group = scene.groups[index]
     if scene.form in _CONTAINER_RADII and index == 1:
         return _CONTAINER_RADII[scene.form]
+    if scene.form in _CONTAINER_RADII and index == 0:
+        return _CONTAINED_RADII[scene.form][group.count - 1]
     radii = _ALONE_RADII if scene.form == "alone" else _RADII
-    return radii[scene.groups[index].size]
+    return radii[group.size][group.count - 1]
 
 
 def _offsets(count: int, direction: str, rng: np.random.Generator) -> np.ndarray:

@@ -37,6 +37,7 @@ class MiniworldProblem(problem.Problem):
       max_groups: largest number of groups in a scene.
     """
 
+    generator_version = 2
     num_scenes: ClassVar[Mapping[Split, int]] = {
         Split.TRAIN: 12_000,
         Split.EVAL: 400,

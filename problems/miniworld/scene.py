@@ -15,7 +15,7 @@ SPLITS = ("train", "dev", "test")
 
 CLASS_NAMES = tuple(f"{colour} {shape}" for colour in COLOURS for shape in SHAPES)
 
-_PATTERN_WEIGHTS = (0.6, 0.2, 0.2)
+_PATTERN_WEIGHTS = (0.7, 0.15, 0.15)
 _COUNT_WEIGHTS = (0.6, 0.25, 0.15)
 _SPLIT_BUCKETS = 20  # one bucket each for test and dev, the rest for training
 _MAX_REPEATS = 100  # in a row before all scenes may come again

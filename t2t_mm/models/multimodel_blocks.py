@@ -107,6 +107,7 @@ class AttentionBlock(tf.Module):
         super().__init__(name=name)
         size = hparams.hidden_size
         self._dropout = hparams.attention_dropout
+        self._query_residual = hparams.attention_query_residual
         with self.name_scope:
             self.premix = [
                 conv.ConvStep(
@@ -142,7 +143,7 @@ class AttentionBlock(tf.Module):
             rng=rng,
         )
         attended = self.source_attention(
-            attended,
+            mixed + attended if self._query_residual else attended,
             self.source_attention.project(source.values),
             source.bias,
             dropout=self._dropout,
@@ -169,6 +170,8 @@ class AttentionBlock(tf.Module):
         mixed, premix_0 = self.premix[0].step(mixed, cache.premix[0])
         mixed, premix_1 = self.premix[1].step(mixed, cache.premix[1])
         attended, own = self.self_attention.step(mixed, cache.own, position)
+        if self._query_residual:
+            attended = mixed + attended
         attended = self.source_attention(
             attended[:, None], cache.source, cache.source_bias
         )[:, 0]

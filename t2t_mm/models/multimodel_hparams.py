@@ -20,6 +20,8 @@ class MultiModelHParams(hparam.HParams):
       num_decoder_blocks: blocks of convolutions and attention in the decoder.
       decoder_moe_after: how many of them come before the experts.
       num_heads: heads of every attention.
+      attention_query_residual: add the mixed target to its self-attention before it
+        asks the source; the paper is silent, its first release has no self-attention.
       attention_dropout: probability of dropping an attention weight.
       moe_num_experts: experts in each of the two mixtures.
       moe_k: experts that a position uses.
@@ -38,6 +40,7 @@ class MultiModelHParams(hparam.HParams):
     num_decoder_blocks: int = 4
     decoder_moe_after: int = 2
     num_heads: int = 8
+    attention_query_residual: bool = False
     attention_dropout: float = 0.1
     moe_num_experts: int = 240
     moe_k: int = 4
@@ -56,7 +59,9 @@ class MultiModelHParams(hparam.HParams):
             "moe_num_experts",
             "moe_k",
             "moe_filter_size",
+            "moe_capacity_factor",
         )
+        self.check_not_negative("num_mixer_blocks", "moe_loss_coef")
         for field in ("kernel_sizes", "dilation_rates"):
             if len(getattr(self, field)) != 4:
                 raise ValueError(

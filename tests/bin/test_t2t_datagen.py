@@ -4,6 +4,7 @@ import sys
 import textwrap
 import time
 
+import corpora
 import pytest
 
 from t2t_mm import registry
@@ -64,13 +65,14 @@ def test_a_misspelt_problem_is_answered_at_once_in_one_line(tmp_path):
     assert done.stderr.count("\n") == 1
 
 
-def test_tensorflow_is_never_imported(tmp_path, corpus_paths):
-    corpora = [f"--corpus_path={name}={path}" for name, path in corpus_paths.items()]
+def test_tensorflow_is_never_imported(tmp_path):
+    paths = corpora.make_all(tmp_path / "corpora")
+    corpus_flags = [f"--corpus_path={name}={path}" for name, path in paths.items()]
     script = f"""
         import sys
         from t2t_mm.bin import t2t_datagen
         arguments = ["--problem=*", "--max_cases=3", "--data_dir={tmp_path}"]
-        t2t_datagen.main(["t2t-datagen", *arguments, *{corpora}])
+        t2t_datagen.main(["t2t-datagen", *arguments, *{corpus_flags}])
         assert "tensorflow" not in sys.modules
     """
     done = subprocess.run(

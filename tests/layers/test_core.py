@@ -52,6 +52,28 @@ def test_layer_norm_normalises_scales_and_shifts():
     )
 
 
+@pytest.mark.parametrize("argument", ["x", "scale", "bias"])
+def test_layer_norm_gradient_is_that_of_finite_differences(argument):
+    norm = tiny_models.perturb(core.LayerNorm(5))
+    x, upstream = _random(2, 3, 5), _random(2, 3, 5)
+    arguments = dict(x=tf.Variable(x), scale=norm.scale, bias=norm.bias)
+
+    with tf.GradientTape() as tape:
+        y = norm(arguments["x"])
+    gradient = tape.gradient(y, arguments[argument], output_gradients=upstream)
+
+    values = {name: reference.array(value) for name, value in arguments.items()}
+    expected = np.zeros(gradient.shape)
+    for index in np.ndindex(*gradient.shape):
+        ends = []
+        for step in (1e-5, -1e-5):
+            moved = values | {argument: values[argument].copy()}
+            moved[argument][index] += step
+            ends.append((reference.layer_norm(**moved) * upstream).sum())
+        expected[index] = (ends[0] - ends[1]) / 2e-5
+    np.testing.assert_allclose(gradient, expected, atol=1e-4)
+
+
 def test_layer_norm_is_finite_where_all_channels_are_equal():
     norm = core.LayerNorm(5)
     x = tf.constant([[[0.0] * 5, [7.0] * 5]])

@@ -6,12 +6,11 @@ import pathlib
 import struct
 
 import numpy as np
-import pytest
 
 HELP_FOLDER = "usr/share/libreoffice/help"
 FASHION_FOLDER = "usr/share/datasets/fashion-mnist"
 
-# The same words in English, German and French, all feminine where there are genders.
+# English, German and French, all feminine where there are genders.
 NOUNS = (
     ("cow", "Kuh", "vache"),
     ("flower", "Blume", "fleur"),
@@ -27,7 +26,8 @@ VERBS = (
     ("likes", "mag", "aime"),
     ("sees", "sieht", "voit"),
 )
-ARTICLES = ("The {} {} the {}.", "Die {} {} die {}.", "La {} {} la {}.")
+FRAMES = ("The {} {} the {}.", "Die {} {} die {}.", "La {} {} la {}.")
+LANGUAGES = ("en-US", "de", "fr")
 
 PAGE = """<!DOCTYPE html>
 <html lang="{language}" dir="ltr">
@@ -36,7 +36,7 @@ PAGE = """<!DOCTYPE html>
 <title>Help</title>
 </head>
 <body>
-<header id="TopLeftHeader"><a class="logo" href="{language}/text/shared/05/new_help.html">
+<header id="TopLeftHeader"><a class="logo" href="{language}/text/new_help.html">
 <p dir="auto">LibreOffice 7.4 Help</p></a></header><div id="DisplayArea">
 {body}
 </div>
@@ -46,57 +46,57 @@ PAGE = """<!DOCTYPE html>
 """
 
 
-@pytest.fixture(scope="session")
-def write_help_page():
-    """A function that writes a page of help in each language."""
-
-    def write(root, page, body_by_language):
-        for language, body in body_by_language.items():
-            path = pathlib.Path(root, HELP_FOLDER, language, "text", page)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            content = PAGE.format(language=language, body=body)
-            path.write_text(content, encoding="utf-8")
-
-    return write
-
-
-@pytest.fixture(scope="session")
-def write_fashion():
-    """A function that writes one part of Fashion-MNIST."""
-
-    def write(root, part, images, labels):
-        folder = pathlib.Path(root, FASHION_FOLDER)
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, magic, array in (
-            (f"{part}-images-idx3-ubyte.gz", 0x803, images),
-            (f"{part}-labels-idx1-ubyte.gz", 0x801, labels),
-        ):
-            header = struct.pack(f">{1 + array.ndim}I", magic, *array.shape)
-            content = gzip.compress(header + array.tobytes(), compresslevel=1)
-            (folder / name).write_bytes(content)
-        return folder
-
-    return write
-
-
-@pytest.fixture(scope="session")
-def corpus_paths(tmp_path_factory, write_help_page, write_fashion):
-    """A path for every `Problem.corpus`, as --corpus_path gives them."""
-    root = tmp_path_factory.mktemp("corpora")
-    words = list(itertools.product(NOUNS, VERBS, NOUNS))
-    bodies = {
-        language: "\n".join(
-            f'<p id="par_id{number}" class="paragraph" dir="auto">'
-            f"{ARTICLES[column].format(*(word[column] for word in row))}</p>"
-            for number, row in enumerate(words)
-        )
-        for column, language in enumerate(("en-US", "de", "fr"))
-    }
-    write_help_page(root, "swriter/guide/animals.html", bodies)
+def make_all(root):
+    """Returns a path for every `Problem.corpus`, as --corpus_path gives them."""
+    write_help_page(root, "swriter/guide/animals.html", animal_texts())
     # The last 5,000 training images are the dev split.
-    for part, count in (("train", 5030), ("t10k", 30)):
-        labels = np.arange(count, dtype=np.uint8) % 10
-        images = np.zeros((count, 28, 28), np.uint8)
-        images[:, 4:24, 4:24] = labels[:, np.newaxis, np.newaxis] * 20
-        write_fashion(root, part, images, labels)
+    write_fashion_part(root, "train", count=5030)
+    write_fashion_part(root, "t10k", count=30)
     return {"debian": str(root)}
+
+
+def animal_texts():
+    """Returns 180 sentences in three languages: enough for some in every split."""
+    rows = list(itertools.product(NOUNS, VERBS, NOUNS))
+    return {
+        f"par_id{number}": tuple(
+            frame.format(*(words[column] for words in row))
+            for column, frame in enumerate(FRAMES)
+        )
+        for number, row in enumerate(rows)
+    }
+
+
+def write_help_page(root, page, texts):
+    """Writes a page in each language; `texts` are markup by id, None for no text."""
+    for column, language in enumerate(LANGUAGES):
+        body = "\n".join(
+            f'<p id="{text_id}" class="paragraph" dir="auto">{markups[column]}</p>'
+            for text_id, markups in texts.items()
+            if markups[column] is not None
+        )
+        path = pathlib.Path(root, HELP_FOLDER, language, "text", page)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(PAGE.format(language=language, body=body), encoding="utf-8")
+
+
+def write_fashion_part(root, part, count):
+    """Writes "train" or "t10k": every image is as grey as `grey_of` its number."""
+    numbers = np.arange(count)
+    images = np.zeros((count, 28, 28), np.uint8)
+    images[:, 4:24, 6:22] = grey_of(numbers)[:, np.newaxis, np.newaxis]
+    labels = (numbers % 10).astype(np.uint8)
+    folder = pathlib.Path(root, FASHION_FOLDER)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_idx(folder / f"{part}-images-idx3-ubyte.gz", images)
+    write_idx(folder / f"{part}-labels-idx1-ubyte.gz", labels)
+
+
+def grey_of(numbers):
+    return numbers % 251
+
+
+def write_idx(path, array):
+    """Writes unsigned bytes: zero, zero, type 8, number of axes, shape, values."""
+    header = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
+    path.write_bytes(gzip.compress(header + array.tobytes(), compresslevel=1))

@@ -79,7 +79,7 @@ def _same_padding(size, window, stride):
 
 
 def _windows(x, window, strides, fill):
-    """Yields output row, output column and window `[batch, height, width, channels]`."""
+    """Yields row and column of the output and `[batch, height, width, channels]`."""
     rows = _same_padding(x.shape[1], window[0], strides[0])
     columns = _same_padding(x.shape[2], window[1], strides[1])
     padded = np.pad(x, [(0, 0), rows, columns, (0, 0)], constant_values=fill)

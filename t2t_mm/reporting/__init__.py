@@ -1,0 +1,1 @@
+"""A folder to look at: what a run learned, and what its model says."""

@@ -1,0 +1,146 @@
+"""Decoded examples of a split, with their inputs in a form that people can see."""
+
+import dataclasses
+import itertools
+import os
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib import image as image_lib
+
+from t2t_mm import problem as problem_lib
+from t2t_mm.data import class_targets, image_problem, text_problem
+from t2t_mm.decoding import decoder as decoder_lib
+from t2t_mm.decoding import scores
+from t2t_mm.features import Split
+
+FOLDER = "samples"  # in the folder of a report
+_PICTURE_CHANNELS = (1, 3)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Which samples to show.
+
+    Attributes:
+      split: where they come from.
+      count: largest number per problem.
+      max_batches: how much of the split is decoded and scored; None for all.
+    """
+
+    split: Split
+    count: int
+    max_batches: int | None
+
+
+class Sample(NamedTuple):
+    """One example.
+
+    Attributes:
+      text: the inputs in words; empty if a picture shows them.
+      picture: path of a PNG file in the report's folder, or None.
+      reference: the true target.
+      output: the model's.
+    """
+
+    text: str
+    picture: str | None
+    reference: str
+    output: str
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the output is the reference."""
+        return self.output == self.reference
+
+
+class ProblemSamples(NamedTuple):
+    """Samples of one problem and the scores of all that was decoded for them.
+
+    Attributes:
+      samples: some of the decoded examples, spread over all of them.
+      scores: of all decoded examples, readable, by name.
+    """
+
+    samples: list[Sample]
+    scores: dict[str, str]
+
+
+def collect(
+    decoder: decoder_lib.Decoder,
+    selection: Selection,
+    *,
+    data_dir: str,
+    vocab_dir: str,
+    report_dir: str,
+) -> ProblemSamples:
+    """Decodes batches of a split and keeps some examples, with pictures of inputs.
+
+    Args:
+      decoder: of one problem.
+      selection: which examples.
+      data_dir: folder of the records.
+      vocab_dir: folder of the problem's vocabulary.
+      report_dir: folder of the report; the pictures go below it.
+
+    Raises:
+      FileNotFoundError: if the split has not been generated.
+    """
+    decoded = list(
+        decoder.decode_split(selection.split, data_dir, selection.max_batches)
+    )
+    os.makedirs(os.path.join(report_dir, FOLDER), exist_ok=True)
+    problem = decoder.problem
+    samples = []
+    for number, example in enumerate(spread(decoded, selection.count)):
+        path = f"{FOLDER}/{problem.name}-{number}.png"
+        is_picture = write_picture(example.inputs, os.path.join(report_dir, path))
+        samples.append(
+            Sample(
+                "" if is_picture else to_text(problem, example.inputs, vocab_dir),
+                path if is_picture else None,
+                example.reference,
+                example.output,
+            )
+        )
+    score = scores.score([d.reference for d in decoded], [d.output for d in decoded])
+    if isinstance(problem, class_targets.ClassTargets):
+        score.pop("BLEU", None)  # means nothing for names of classes
+    return ProblemSamples(samples, score)
+
+
+def spread(
+    decoded: Sequence[decoder_lib.Decoded], count: int
+) -> list[decoder_lib.Decoded]:
+    """Returns at most `count` of the examples, at equal distances."""
+    step = max(1, len(decoded) // max(count, 1))
+    return list(itertools.islice(decoded, 0, step * count, step))
+
+
+def write_picture(inputs: np.ndarray, path: str) -> bool:
+    """Writes pixels or a spectrogram as PNG; returns False for anything else.
+
+    Args:
+      inputs: `[height, width, channels]` uint8, or `[frames, bins, 1]` float; a
+        spectrogram is drawn with time to the right and high frequencies on top.
+      path: of the PNG file.
+    """
+    if inputs.ndim != 3 or inputs.shape[-1] not in _PICTURE_CHANNELS:
+        return False
+    if inputs.dtype == np.uint8:
+        with open(path, "wb") as file:
+            file.write(image_problem.encode_png(inputs))
+        return True
+    if inputs.shape[-1] != 1:
+        return False
+    # [frames, bins, 1] -> [bins, frames]
+    image_lib.imsave(path, inputs[..., 0].T, origin="lower", cmap="magma")
+    return True
+
+
+def to_text(problem: problem_lib.Problem, inputs: np.ndarray, vocab_dir: str) -> str:
+    """Returns ids as text; inputs of another kind by type and shape."""
+    if isinstance(problem, text_problem.TextInputs):
+        return problem.text_encoder(vocab_dir).decode(inputs.tolist())
+    return f"{inputs.dtype} of shape {list(inputs.shape)}"

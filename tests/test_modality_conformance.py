@@ -1,0 +1,177 @@
+"""Every registered modality through one battery; registration is enrolment."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tiny_models
+from t2t_mm import modality, registry
+from t2t_mm.modality import INPUTS, TARGETS, Embedded
+
+# A new modality needs a spec here.
+SPECS = {
+    spec.modality: spec
+    for spec in (
+        tiny_models.AUDIO,
+        tiny_models.IMAGE,
+        tiny_models.LABEL,
+        tiny_models.TEXT,
+    )
+}
+HIDDEN_SIZE = tiny_models.SIZES["hidden_size"]
+LENGTHS = (8, 5, 0)
+NAMES = registry.MODALITIES.names()
+
+
+def _make(name, roles=None, **changes):
+    cls = registry.MODALITIES.get(name)
+    net = cls(
+        SPECS[name],
+        tiny_models.make_hparams(**changes),
+        cls.supported_roles if roles is None else roles,
+        name=name,
+    )
+    return tiny_models.perturb(net)
+
+
+def _supports(name, role):
+    return role in registry.MODALITIES.get(name).supported_roles
+
+
+def _of(role):
+    return [name for name in NAMES if _supports(name, role)]
+
+
+def _body(seed=0):
+    values = np.random.default_rng(seed).normal(size=(3, 8, HIDDEN_SIZE))
+    return tf.constant(values, tf.float32)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_modality_is_documented_and_has_a_role(name):
+    cls = registry.MODALITIES.get(name)
+
+    assert issubclass(cls, modality.Modality)
+    assert cls.__doc__
+    assert cls.supported_roles
+    assert set(cls.supported_roles) <= {INPUTS, TARGETS}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_key_names_the_modality(name):
+    cls = registry.MODALITIES.get(name)
+
+    assert cls.key(SPECS[name]) == cls.key(SPECS[name])
+    assert cls.key(SPECS[name]).startswith(name)
+
+
+@pytest.mark.parametrize("name", _of(INPUTS))
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_bottom_embeds_in_the_space_of_the_body(name, dtype):
+    net = _make(name, activation_dtype=dtype)
+
+    embedded = net.bottom(*tiny_models.make_feature(SPECS[name], LENGTHS, 8))
+
+    batch, length, depth = embedded.values.shape
+    assert (batch, depth) == (3, HIDDEN_SIZE)
+    assert embedded.values.dtype == dtype
+    assert embedded.mask.shape == (batch, length)
+    assert embedded.mask.dtype == tf.bool
+    assert np.isfinite(tf.cast(embedded.values, tf.float32)).all()
+    if embedded.grid is not None:
+        assert np.prod(embedded.grid) == length
+
+
+@pytest.mark.parametrize("name", _of(INPUTS))
+def test_data_come_first_and_fillers_are_empty(name):
+    net = _make(name)
+
+    mask = net.bottom(*tiny_models.make_feature(SPECS[name], LENGTHS, 8)).mask.numpy()
+
+    assert mask[0].all()
+    assert not mask[2].any()
+    assert (np.diff(mask.astype(int), axis=1) <= 0).all()
+
+
+@pytest.mark.parametrize("name", _of(INPUTS))
+def test_a_row_is_embedded_alike_in_any_batch(name):
+    net = _make(name)
+    values, lengths = tiny_models.make_feature(SPECS[name], LENGTHS, 8)
+
+    batch, alone = net.bottom(values, lengths), net.bottom(values[1:2], lengths[1:2])
+
+    np.testing.assert_allclose(batch.values[1:2], alone.values, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", _of(TARGETS))
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_top_returns_float32_logits_of_every_id(name, dtype):
+    net = _make(name, activation_dtype=dtype)
+
+    logits = net.top(Embedded(tf.cast(_body(), dtype), tf.sequence_mask(LENGTHS, 8)))
+
+    assert logits.shape == (3, 8 if net.autoregressive else 1, SPECS[name].vocab_size)
+    assert logits.dtype == tf.float32
+    assert np.isfinite(logits).all()
+
+
+@pytest.mark.parametrize("name", _of(TARGETS))
+def test_autoregressive_targets_are_embedded_one_by_one(name):
+    net = _make(name)
+    ids, _ = tiny_models.make_feature(SPECS[name], (4, 4), 4)
+    if not net.autoregressive:
+        with pytest.raises(ValueError, match="is not autoregressive"):
+            net.targets_bottom(ids)
+        return
+
+    embedded = net.targets_bottom(ids)
+
+    assert embedded.shape == (2, 4, HIDDEN_SIZE)
+    one_by_one = [net.targets_bottom(ids[:, i : i + 1]) for i in range(4)]
+    np.testing.assert_allclose(embedded, tf.concat(one_by_one, 1), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_unsupported_role_is_an_error(name):
+    for role in {INPUTS, TARGETS} - set(registry.MODALITIES.get(name).supported_roles):
+        with pytest.raises(ValueError, match=f"'{name}' cannot be used for {role}"):
+            _make(name, [role])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_methods_of_another_role_say_so(name):
+    net = _make(name)
+    if not _supports(name, INPUTS):
+        with pytest.raises(ValueError, match=f"'{name}' has no inputs"):
+            net.bottom(tf.zeros([1, 1], tf.int32), tf.ones([1], tf.int32))
+    if not _supports(name, TARGETS):
+        with pytest.raises(ValueError, match=f"'{name}' has no targets"):
+            net.top(Embedded(_body(), tf.ones([3, 8], tf.bool)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_variable_has_a_name_of_its_own_and_a_gradient(name):
+    net = _make(name)
+    outputs = []
+    weights = np.random.default_rng(1)
+
+    with tf.GradientTape() as tape:
+        if _supports(name, INPUTS):
+            feature = tiny_models.make_feature(SPECS[name], LENGTHS, 8)
+            outputs.append(net.bottom(*feature).values)
+        if _supports(name, TARGETS):
+            outputs.append(net.top(Embedded(_body(), tf.sequence_mask(LENGTHS, 8))))
+            if net.autoregressive:
+                outputs.append(net.targets_bottom(tf.constant([[3, 4]])))
+        loss = tf.add_n(
+            [tf.reduce_sum(y * weights.normal(size=y.shape)) for y in outputs]
+        )
+    gradients = tape.gradient(loss, net.trainable_variables)
+
+    names = [variable.name for variable in net.variables]
+    assert len(set(names)) == len(names)
+    assert all(variable.startswith(f"{name}/") for variable in names)
+    for variable, gradient in zip(names, gradients, strict=True):
+        gradient = tf.convert_to_tensor(gradient)
+        assert np.isfinite(gradient).all(), variable
+        assert np.abs(gradient).max() > 0, variable

@@ -1,0 +1,146 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tiny_models
+from t2t_mm.features import SpaceId
+from tiny_models import AUDIO, IMAGE, LABEL, TEXT
+
+FRENCH = dataclasses.replace(TEXT, space_id=SpaceId.FR_TOK)
+LETTERS = dataclasses.replace(TEXT, vocabulary="letters")
+
+
+def _names(model):
+    return {variable.name for variable in model.variables}
+
+
+def test_problems_of_one_vocabulary_share_their_tables():
+    one = tiny_models.make_model(problems={"a": dict(inputs=TEXT, targets=FRENCH)})
+    two = tiny_models.make_model(
+        problems={
+            "a": dict(inputs=TEXT, targets=FRENCH),
+            "b": dict(inputs=FRENCH, targets=TEXT),
+        }
+    )
+
+    assert _names(one) == _names(two)
+    assert sum("/symbol_" in name for name in _names(two)) == 3
+
+
+def test_another_vocabulary_has_tables_of_its_own():
+    model = tiny_models.make_model(
+        problems={
+            "a": dict(inputs=TEXT, targets=TEXT),
+            "b": dict(inputs=LETTERS, targets=TEXT),
+        }
+    )
+
+    tables = {name for name in _names(model) if "/symbol_" in name}
+    assert tables == {
+        "multimodel/symbol_letters_19/input:0",
+        "multimodel/symbol_words_19/input:0",
+        "multimodel/symbol_words_19/softmax:0",
+        "multimodel/symbol_words_19/target:0",
+    }
+
+
+def test_initial_values_do_not_depend_on_the_other_problems():
+    small = tiny_models.make_model(problems={"a": dict(inputs=TEXT, targets=TEXT)})
+    large = tiny_models.make_model()
+
+    values = {variable.name: variable for variable in large.variables}
+    assert len(values) > len(small.variables)
+    for variable in small.variables:
+        np.testing.assert_array_equal(variable, values[variable.name])
+
+
+def test_vocabulary_files_make_readable_names():
+    spec = dataclasses.replace(TEXT, vocabulary="vocab.ende.8192.subwords")
+
+    model = tiny_models.make_model(problems={"a": dict(inputs=spec, targets=spec)})
+
+    assert "multimodel/symbol_vocab_ende_8192_subwords_19/input:0" in _names(model)
+
+
+def test_vocabularies_whose_names_collide_are_refused():
+    problems = {}
+    for vocabulary in ("vocab.a", "vocab_a"):
+        spec = dataclasses.replace(TEXT, vocabulary=vocabulary)
+        problems[vocabulary] = dict(inputs=spec, targets=spec)
+
+    with pytest.raises(ValueError, match="repeated: .*symbol_vocab_a_19"):
+        tiny_models.make_model(problems=problems)
+
+
+def test_a_modality_must_support_its_role():
+    with pytest.raises(ValueError, match="'class_label' cannot be used for inputs"):
+        tiny_models.make_model(problems={"a": dict(inputs=LABEL, targets=TEXT)})
+    with pytest.raises(ValueError, match="'image' cannot be used for targets"):
+        tiny_models.make_model(problems={"a": dict(inputs=TEXT, targets=IMAGE)})
+
+
+def test_an_unknown_modality_is_named():
+    spec = dataclasses.replace(TEXT, modality="symbols")
+
+    with pytest.raises(LookupError, match="'symbols'. Did you mean 'symbol'?"):
+        tiny_models.make_model(problems={"a": dict(inputs=spec, targets=TEXT)})
+
+
+def test_a_problem_without_inputs_is_refused():
+    with pytest.raises(ValueError, match="Problem 'counting' has no inputs"):
+        tiny_models.make_model(problems={"counting": dict(targets=TEXT)})
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny_models.make_model(
+        problems={
+            "ende": dict(inputs=TEXT, targets=TEXT),
+            "enfr": dict(inputs=TEXT, targets=FRENCH),
+            "spelling": dict(inputs=TEXT, targets=LETTERS),
+            "small_image": dict(inputs=IMAGE, targets=LABEL),
+            "large_image": dict(
+                inputs=dataclasses.replace(IMAGE, shape=(32, 32, 3)), targets=LABEL
+            ),
+            "speech": dict(inputs=AUDIO, targets=TEXT),
+        }
+    )
+
+
+def test_problems_that_differ_in_the_command_only_share_a_graph(model):
+    assert model.graph_key("ende") == model.graph_key("enfr")
+
+
+def test_problems_of_other_nets_or_shapes_have_their_own_graph(model):
+    keys = {model.graph_key(name) for name in model.problems}
+
+    assert len(keys) == len(model.problems) - 1
+
+
+def test_the_command_is_the_space_of_the_targets(model):
+    batch = {"inputs": tf.zeros([1, 2], tf.int32)}
+
+    prepared = model.prepare(batch, "enfr")
+
+    assert prepared["target_space_id"] == SpaceId.FR_TOK
+    assert set(batch) == {"inputs"}
+
+
+def test_the_signature_fits_batches_of_any_size(model):
+    assert model.signature("speech") == {
+        "inputs": tf.TensorSpec([None, None, 6, 1], tf.float32, "inputs"),
+        "inputs_length": tf.TensorSpec([None], tf.int32, "inputs_length"),
+        "targets": tf.TensorSpec([None, None], tf.int32, "targets"),
+        "targets_length": tf.TensorSpec([None], tf.int32, "targets_length"),
+        "target_space_id": tf.TensorSpec([], tf.int32, "target_space_id"),
+    }
+    assert model.signature("large_image")["inputs"] == tf.TensorSpec(
+        [None, 32, 32, 3], tf.uint8, "inputs"
+    )
+
+
+def test_classes_are_not_autoregressive(model):
+    assert model.is_autoregressive("ende")
+    assert not model.is_autoregressive("small_image")

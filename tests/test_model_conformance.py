@@ -1,0 +1,303 @@
+"""Every registered model through one battery; registration is enrolment."""
+
+import functools
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tiny_models
+from t2t_mm import model as model_lib
+from t2t_mm import registry
+from t2t_mm.layers import compilation, randomness
+from tiny_models import PROBLEMS, TO_TEXT, make_batch
+
+NAMES = registry.MODELS.names()
+CASES = list(itertools.product(NAMES, PROBLEMS))
+TEXT_CASES = list(itertools.product(NAMES, TO_TEXT))
+RATES = dict(dropout=0.2, attention_dropout=0.2)
+
+
+@functools.cache
+def _perturbed(name, **changes):
+    """A model of which no variable has its initial value; tests must not change it."""
+    return tiny_models.perturb(tiny_models.make_model(name, **RATES | changes))
+
+
+def _stream(first=1, second=2):
+    return randomness.RandomStream(tf.constant([first, second], tf.int32))
+
+
+def _run(model, problem, batch, **settings):
+    return model(model.prepare(batch, problem), problem=problem, **settings)
+
+
+def _total_loss(output):
+    loss = output.loss.total / tf.maximum(output.loss.weight, 1.0)
+    return loss + tf.add_n(list(output.extra_losses.values()))
+
+
+def _gradients(model, problem, batch, rng):
+    """Returns loss and dense gradients by name, of the variables that get one."""
+    variables = model.trainable_variables
+    with tf.GradientTape() as tape:
+        loss = _total_loss(_run(model, problem, batch, rng=rng))
+    gradients = tape.gradient(loss, variables)
+    return loss, {
+        variable.name: tf.convert_to_tensor(gradient)
+        for variable, gradient in zip(variables, gradients, strict=True)
+        if gradient is not None
+    }
+
+
+def _real(batch):
+    """Where the targets of a batch are data, `[batch, length]`."""
+    lengths = batch["targets_length"].numpy()
+    return np.arange(batch["targets"].shape[1]) < lengths[:, None]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_model_is_documented_and_has_a_tiny_set(name):
+    cls = registry.MODELS.get(name)
+
+    assert issubclass(cls, model_lib.Model)
+    assert cls.__doc__
+    assert registry.HPARAMS.get(f"{name}_tiny").__doc__
+
+
+@pytest.mark.parametrize(("name", "problem"), CASES)
+def test_logits_and_losses_are_as_documented(name, problem):
+    model, batch = _perturbed(name), make_batch(problem)
+
+    output = _run(model, problem, batch)
+
+    vocab_size = PROBLEMS[problem]["targets"].vocab_size
+    assert output.logits.shape == (*batch["targets"].shape, vocab_size)
+    assert output.logits.dtype == tf.float32
+    assert output.loss.weight == _real(batch).sum()
+    losses = [output.loss.total, *output.extra_losses.values()]
+    assert all(loss.shape == () and loss.dtype == tf.float32 for loss in losses)
+    assert np.isfinite(losses).all()
+
+
+@pytest.mark.parametrize(("name", "problem"), TEXT_CASES)
+def test_no_position_sees_its_own_target_or_a_later_one(name, problem):
+    model, batch = _perturbed(name), make_batch(problem)
+    logits = _run(model, problem, batch).logits.numpy()
+
+    for position in (0, 3, 6):
+        targets = batch["targets"].numpy()
+        targets[0, position] = 2 + (targets[0, position] - 1) % 17
+        changed_batch = batch | {"targets": tf.constant(targets)}
+        changed = _run(model, problem, changed_batch).logits.numpy()
+
+        is_other = (changed != logits).any(-1)
+        assert not is_other[1].any()
+        np.testing.assert_array_equal(is_other[0], np.arange(7) > position)
+
+
+@pytest.mark.parametrize("padding", [1, 4, 7])
+@pytest.mark.parametrize(("name", "problem"), CASES)
+def test_padding_changes_nothing(name, problem, padding):
+    model, batch = _perturbed(name), make_batch(problem)
+    padded = make_batch(problem, padding=padding)
+
+    short, long = _run(model, problem, batch), _run(model, problem, padded)
+
+    np.testing.assert_allclose(
+        short.logits[_real(batch)], long.logits[_real(padded)], atol=1e-5
+    )
+    np.testing.assert_allclose(short.loss.total, long.loss.total, rtol=1e-5)
+    for layer, loss in short.extra_losses.items():
+        np.testing.assert_allclose(loss, long.extra_losses[layer], rtol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "problem"), CASES)
+def test_filler_rows_change_neither_loss_nor_gradient(name, problem):
+    model, batch = _perturbed(name), make_batch(problem)
+    filled = make_batch(problem, input_lengths=(9, 6, 0), target_lengths=(7, 5, 0))
+
+    output = _run(model, problem, filled)
+    loss, gradients = _gradients(model, problem, filled, None)
+    expected_loss, expected = _gradients(model, problem, batch, None)
+
+    assert np.isfinite(output.logits).all()
+    np.testing.assert_allclose(loss, expected_loss, rtol=1e-5)
+    assert gradients.keys() == expected.keys()
+    for variable, gradient in gradients.items():
+        scale = 1e-4 * max(1.0, np.abs(expected[variable]).max())
+        np.testing.assert_allclose(
+            gradient, expected[variable], atol=scale, err_msg=variable
+        )
+
+
+@pytest.mark.parametrize(("name", "problem"), CASES)
+def test_a_batch_of_fillers_is_finite_in_training(name, problem):
+    model = _perturbed(name)
+    fillers = make_batch(
+        problem, input_lengths=(0, 0), target_lengths=(0, 0), padding=4
+    )
+
+    loss, gradients = _gradients(model, problem, fillers, _stream())
+
+    assert loss == 0.0
+    for variable, gradient in gradients.items():
+        assert np.isfinite(gradient).all(), variable
+
+
+@pytest.mark.parametrize(("name", "problem"), TEXT_CASES)
+def test_cached_steps_give_the_logits_of_the_whole_sequence(name, problem):
+    model, batch = _perturbed(name), make_batch(problem)
+    features = model.prepare(batch, problem)
+    logits = model(features, problem=problem).logits
+    encoded = model.encode(features, problem=problem).embedded
+    state = model.init_state(encoded, features["target_space_id"], max_length=8)
+
+    ids = tf.constant([5, 6])  # without meaning at position 0
+    stepped = []
+    for position in range(7):
+        step, state = model.decode_step(
+            ids, state, tf.constant(position), problem=problem
+        )
+        stepped.append(step)
+        ids = batch["targets"][:, position]
+
+    real = _real(batch)
+    np.testing.assert_allclose(tf.stack(stepped, 1)[real], logits[real], atol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "problem"), TEXT_CASES)
+def test_the_command_changes_the_output(name, problem):
+    model = _perturbed(name)
+    features = model.prepare(make_batch(problem), problem)
+    other = features | {"target_space_id": tf.constant(8)}
+
+    logits, swapped = (model(f, problem=problem).logits for f in (features, other))
+
+    assert np.abs(logits - swapped).max() > 0.01
+
+
+@pytest.mark.parametrize(("name", "problem"), CASES)
+def test_every_variable_of_a_problem_learns(name, problem):
+    model = _perturbed(name)
+
+    _, gradients = _gradients(model, problem, make_batch(problem), _stream())
+
+    alone = tiny_models.make_model(name, {problem: PROBLEMS[problem]})
+    made = {variable.name for variable in alone.trainable_variables}
+    assert gradients.keys() <= made
+    # Classes are read off the encoder: their problems leave the decoder alone.
+    assert gradients.keys() == made or not model.is_autoregressive(problem)
+    for variable, gradient in gradients.items():
+        assert np.isfinite(gradient).all(), variable
+        assert np.abs(gradient).max() > 0, variable
+
+
+@pytest.mark.parametrize(("name", "problem"), CASES)
+def test_noise_repeats_for_the_same_seed_and_differs_for_another(name, problem):
+    model, batch = _perturbed(name), make_batch(problem)
+
+    first, again, other, none = (
+        _run(model, problem, batch, rng=rng).logits.numpy()
+        for rng in (_stream(1, 2), _stream(1, 2), _stream(1, 3), None)
+    )
+
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+    assert (first != none).any()
+
+
+@pytest.mark.parametrize(("name", "problem"), CASES)
+def test_bfloat16_stays_near_float32(name, problem):
+    model, batch = _perturbed(name), make_batch(problem)
+    low = _perturbed(name, activation_dtype="bfloat16")
+
+    expected, output = (_run(m, problem, batch) for m in (model, low))
+    _, gradients = _gradients(low, problem, batch, _stream())
+
+    assert output.logits.dtype == tf.float32
+    assert all(variable.dtype == tf.float32 for variable in low.variables)
+    scale = np.abs(expected.logits).max()
+    error = np.abs(output.logits - expected.logits)
+    assert error.max() < 0.15 * scale
+    assert error.mean() < 0.02 * scale
+    np.testing.assert_allclose(output.loss.total, expected.loss.total, rtol=0.05)
+    for variable, gradient in gradients.items():
+        assert np.isfinite(gradient).all(), variable
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_variables_have_names_of_their_own_under_that_of_the_model(name):
+    names = [variable.name for variable in _perturbed(name).variables]
+
+    assert len(set(names)) == len(names)
+    assert all(variable.startswith(f"{name}/") for variable in names)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_initial_values_are_a_function_of_the_seed(name):
+    first, again, other = (tiny_models.make_model(name, seed=s) for s in (3, 3, 4))
+
+    differs = 0
+    for one, same, different in zip(
+        first.variables, again.variables, other.variables, strict=True
+    ):
+        np.testing.assert_array_equal(one, same)
+        differs += (one.numpy() != different.numpy()).any()
+    assert differs > len(first.variables) / 3  # norms and gates start from constants
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_checkpoint_holds_every_variable(name, tmp_path):
+    model = tiny_models.perturb(tiny_models.make_model(name), seed=1)
+    saved = {variable.name: variable.numpy() for variable in model.variables}
+    path = tf.train.Checkpoint(model=model).save(str(tmp_path / "ckpt"))
+
+    restored = tiny_models.perturb(tiny_models.make_model(name), seed=2)
+    for variable in restored.variables:
+        assert (variable.numpy() != saved[variable.name]).any()
+    tf.train.Checkpoint(model=restored).restore(path).assert_consumed()
+
+    assert len(saved) == len(restored.variables)
+    for variable in restored.variables:
+        np.testing.assert_array_equal(variable, saved[variable.name])
+
+
+def _compare_with_xla(model, problem):
+    batch = make_batch(problem)
+
+    def step(batch):
+        return _gradients(model, problem, batch, None)
+
+    @functools.partial(tf.function, jit_compile=True)
+    def compiled_step(batch):
+        with compilation.tracing_for_xla():
+            return step(batch)
+
+    loss, gradients = compiled_step(batch)
+    expected_loss, expected = step(batch)
+
+    np.testing.assert_allclose(loss, expected_loss, rtol=1e-5)
+    assert gradients.keys() == expected.keys()
+    for variable, gradient in gradients.items():
+        scale = 1e-4 * max(1.0, np.abs(expected[variable]).max())
+        np.testing.assert_allclose(
+            gradient, expected[variable], atol=scale, err_msg=variable
+        )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_compiled_by_xla_equals_eager(name):
+    # As few taps as there can be: each is an operation that XLA must compile.
+    model = _perturbed(
+        name, num_encoder_blocks=1, encoder_moe_after=1, kernel_sizes=(3, 1, 1, 3)
+    )
+
+    _compare_with_xla(model, "text_to_class")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "problem"), CASES)
+def test_every_problem_compiled_by_xla_equals_eager(name, problem):
+    _compare_with_xla(_perturbed(name), problem)

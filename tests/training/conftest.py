@@ -1,0 +1,52 @@
+import dataclasses
+
+import pytest
+
+from t2t_mm import registry
+from t2t_mm.data import generation
+from t2t_mm.data.options import GenerationOptions
+from t2t_mm.models.multimodel_hparams import MultiModelHParams
+
+PROBLEMS = ("copy_digits", "reverse_digits")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def registrations():
+    registry.import_registrations()
+    registry.import_models()
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory, registrations):
+    folder = tmp_path_factory.mktemp("data")
+    options = GenerationOptions(max_cases=60)
+    for name in PROBLEMS:
+        problem = registry.problem(name)
+        generation.generate(problem, str(folder), str(folder / "tmp"), options)
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def hparams():
+    """A MultiModel of a few thousand weights, with all its randomness switched on."""
+    return dataclasses.replace(
+        MultiModelHParams(),
+        batch_size=128,
+        max_buckets=2,
+        hidden_size=16,
+        dropout=0.2,
+        kernel_sizes=(3, 3, 5, 5),
+        dilation_rates=(1, 1, 1, 2),
+        num_encoder_blocks=2,
+        encoder_moe_after=1,
+        num_mixer_blocks=1,
+        num_decoder_blocks=1,
+        decoder_moe_after=1,
+        num_heads=2,
+        moe_num_experts=4,
+        moe_k=2,
+        moe_filter_size=8,
+        learning_rate_schedule="constant*linear_warmup",
+        learning_rate_constant=3e-3,
+        learning_rate_warmup_steps=3,
+    )
