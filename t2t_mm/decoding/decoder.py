@@ -119,7 +119,7 @@ class Decoder:
                 ids, state, position, problem=name
             ),
             state,
-            batch=tf.shape(encoded.values)[0],
+            is_filler=features["inputs_length"] == 0,
             max_length=max_length,
         )
 

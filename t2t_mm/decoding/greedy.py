@@ -16,7 +16,7 @@ def greedy_search(
     step_function: StepFunction,
     initial_state: DecodeState,
     *,
-    batch: tf.Tensor,
+    is_filler: tf.Tensor,
     max_length: tf.Tensor,
 ) -> tf.Tensor:
     """Extends every row until all have ended or `max_length` is reached.
@@ -25,12 +25,13 @@ def greedy_search(
       step_function: maps ids `[batch]`, state and position `[]` to logits
         `[batch, vocab_size]` and the next state.
       initial_state: before the first position.
-      batch: `[]` int32, number of rows.
+      is_filler: `[batch]` bool, rows that nobody waits for; they stay empty.
       max_length: `[]` int32, largest number of ids.
 
     Returns:
       `[batch, max_length]` int32; after the id that ends a sequence come zeros.
     """
+    batch = tf.shape(is_filler)[0]
     initial_ids = tf.fill([batch], PAD_ID)
     outputs = tf.zeros([max_length, batch], tf.int32)
 
@@ -63,7 +64,7 @@ def greedy_search(
         (
             tf.constant(0),
             initial_ids,
-            tf.zeros([batch], tf.bool),
+            is_filler,
             outputs,
             initial_state,
         ),

@@ -69,8 +69,7 @@ def make_schedule(hparams: hparam.HParams, train_steps: int) -> Callable[[int], 
     decay_steps = hparams.learning_rate_decay_steps or train_steps
 
     def learning_rate(step: int) -> float:
-        # The first update is step 1 of the formulas: a warm-up does not waste it on 0.
-        factors = (FACTORS[name](step + 1.0, hparams, decay_steps) for name in names)
+        factors = (FACTORS[name](step, hparams, decay_steps) for name in names)
         return math.prod(factors)
 
     return learning_rate

@@ -9,13 +9,15 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from t2t_mm.modality import LossTerms, smoothed_cross_entropy
+from t2t_mm import modality
 
-Metric = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], LossTerms]
+Metric = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], modality.LossTerms]
 _TOP = 5
 
 
-def accuracy(logits: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor) -> LossTerms:
+def accuracy(
+    logits: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor
+) -> modality.LossTerms:
     """Counts targets whose logit is the highest.
 
     Args:
@@ -24,31 +26,33 @@ def accuracy(logits: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor) -> LossTerm
       mask: `[batch, length]` bool, True for targets that count.
     """
     right = _is_right(logits, targets) & mask
-    return LossTerms(_count(right), _count(mask))
+    return modality.LossTerms(_count(right), _count(mask))
 
 
-def accuracy_top5(logits: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor) -> LossTerms:
+def accuracy_top5(
+    logits: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor
+) -> modality.LossTerms:
     """Counts targets whose logit is among the five highest."""
     top = tf.math.top_k(logits, min(_TOP, logits.shape[-1])).indices
     right = tf.reduce_any(top == targets[..., None], -1) & mask
-    return LossTerms(_count(right), _count(mask))
+    return modality.LossTerms(_count(right), _count(mask))
 
 
 def accuracy_per_sequence(
     logits: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor
-) -> LossTerms:
+) -> modality.LossTerms:
     """Counts rows of which every target is right; rows without targets do not count."""
     is_real = tf.reduce_any(mask, 1)
     right = tf.reduce_all(_is_right(logits, targets) | ~mask, 1) & is_real
-    return LossTerms(_count(right), _count(is_real))
+    return modality.LossTerms(_count(right), _count(is_real))
 
 
 def neg_log_perplexity(
     logits: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor
-) -> LossTerms:
+) -> modality.LossTerms:
     """Sums the log-probabilities of the targets, in nats: higher is better."""
-    loss = smoothed_cross_entropy(logits, targets, mask, 0.0)
-    return LossTerms(-loss.total, loss.weight)
+    loss = modality.smoothed_cross_entropy(logits, targets, mask, 0.0)
+    return modality.LossTerms(-loss.total, loss.weight)
 
 
 def _is_right(logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:

@@ -89,9 +89,11 @@ def clip_by_global_norm(
     Returns:
       The gradients and their global norm before clipping, `[]` float32.
     """
+    # Rows that a sparse gradient repeats must be summed before they are squared.
+    gradients = [None if g is None else tf.convert_to_tensor(g) for g in gradients]
     present = [g for g in gradients if g is not None]
     norm = tf.linalg.global_norm(present)
     if largest == 0.0:
-        return list(gradients), norm
+        return gradients, norm
     clipped = iter(tf.clip_by_global_norm(present, largest, use_norm=norm)[0])
     return [None if g is None else next(clipped) for g in gradients], norm

@@ -4,6 +4,8 @@ import dataclasses
 
 from t2t_mm import hparam
 
+_LARGEST_SEED = 2**31 - 1  # what an int32 holds
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunConfig:
@@ -45,8 +47,12 @@ class RunConfig:
             "log_every_steps",
         ):
             self._check_at_least(1, field)
-        for field in ("eval_steps", "eval_every_steps"):
+        for field in ("eval_steps", "eval_every_steps", "seed"):
             self._check_at_least(0, field)
+        if self.seed > _LARGEST_SEED:
+            raise ValueError(
+                f"`seed` must be at most {_LARGEST_SEED}; got {self.seed}."
+            )
 
     def _check_at_least(self, least: int, field: str) -> None:
         if getattr(self, field) < least:

@@ -70,6 +70,7 @@ class Trainer:
             model, optimizer, self.state, output_dir, keep=config.keep_checkpoints
         )
         self._checkpoints.restore_latest()
+        self._progress = progress.Progress(self.state.step, config.train_steps)
         self._history = history.History(output_dir, first_step=self.state.step)
         self._iterators: dict[str, Iterator[Features]] = {}
         self._steps: dict[Hashable, Callable[..., progress.StepOutput]] = {}
@@ -171,10 +172,6 @@ class Trainer:
         return bool(every) and step % every == 0 and step < self._config.train_steps
 
     def _train_until(self, pause: int) -> None:
-        if not hasattr(self, "_progress"):
-            self._progress = progress.Progress(
-                self.state.step, self._config.train_steps
-            )
         since = time.monotonic()
         while self.state.step < pause and not self.stopped:
             problem, output = self._train_step()

@@ -24,7 +24,7 @@ def _search(choices, *, max_length, vocab_size=7):
     ids = greedy.greedy_search(
         step,
         tf.zeros([rows, 3], tf.int32),
-        batch=tf.constant(rows),
+        is_filler=tf.zeros([rows], tf.bool),
         max_length=tf.constant(max_length),
     )
     return ids.numpy(), positions_seen
@@ -64,7 +64,7 @@ def test_steps_get_the_ids_and_the_state_of_the_step_before():
     greedy.greedy_search(
         step,
         {"count": tf.constant(10)},
-        batch=tf.constant(2),
+        is_filler=tf.zeros([2], tf.bool),
         max_length=tf.constant(3),
     )
 
@@ -102,10 +102,29 @@ def test_search_equals_a_plain_loop_over_whole_sequences():
     found = greedy.greedy_search(
         functools.partial(model.decode_step, problem="text_to_text"),
         model.init_state(encoded, features["target_space_id"], max_length=8),
-        batch=tf.constant(3),
+        is_filler=tf.zeros([3], tf.bool),
         max_length=tf.constant(8),
     ).numpy()
 
     np.testing.assert_array_equal(found, _plain_search(model, features, 8))
     assert EOS_ID in found[0, :3]
     assert len({tuple(row) for row in found}) > 1
+
+
+def test_filler_rows_stay_empty_and_nobody_waits_for_them():
+    calls = []
+
+    def step(ids, state, position):
+        tf.py_function(lambda p: calls.append(int(p)), [position], [])
+        # Row 0 ends at once; row 1, a filler, never would.
+        return tf.constant([[0.0, 9.0, 0.0], [0.0, 0.0, 9.0]]), state
+
+    ids = greedy.greedy_search(
+        step,
+        tf.zeros([2]),
+        is_filler=tf.constant([False, True]),
+        max_length=tf.constant(6),
+    )
+
+    np.testing.assert_array_equal(ids, [[1, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0]])
+    assert calls == [0]

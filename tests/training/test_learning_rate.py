@@ -21,37 +21,36 @@ def _rates(schedule, steps, *, train_steps=100, **changes):
     ("schedule", "expected"),
     [
         ("constant", [0.5, 0.5, 0.5, 0.5]),
-        ("linear_warmup", [0.1, 0.5, 1.0, 1.0]),
+        ("linear_warmup", [0.0, 0.4, 0.9, 1.0]),
         ("rsqrt_decay", [1 / math.sqrt(10)] * 3 + [0.2]),
         ("rsqrt_hidden_size", [1 / 8] * 4),
-        ("linear_decay", [0.99, 0.95, 0.9, 0.75]),
-        ("constant*linear_warmup", [0.05, 0.25, 0.5, 0.5]),
+        ("linear_decay", [1.0, 0.96, 0.91, 0.75]),
+        ("constant*linear_warmup", [0.0, 0.2, 0.45, 0.5]),
         (" constant * rsqrt_hidden_size ", [1 / 16] * 4),
     ],
 )
 def test_factors_by_hand(schedule, expected):
-    # Step n is the update number n + 1.
-    assert _rates(schedule, [0, 4, 9, 24]) == pytest.approx(expected)
+    assert _rates(schedule, [0, 4, 9, 25]) == pytest.approx(expected)
 
 
 def test_cosine_decay_by_hand():
-    rates = _rates("cosine_decay", [0, 49, 74, 99])
+    rates = _rates("cosine_decay", [0, 50, 75, 100])
 
     quarter = 0.5 * (1 - math.sqrt(0.5))
-    first = 0.5 * (1 + math.cos(math.pi / 100))
-    assert rates == pytest.approx([first, 0.5, quarter, 0.0])
+    assert rates == pytest.approx([1.0, 0.5, quarter, 0.0])
 
 
 @pytest.mark.parametrize("schedule", ["linear_decay", "cosine_decay"])
 def test_decay_ends_where_it_is_told_and_stays_there(schedule):
-    half, end, after = _rates(schedule, [19, 39, 60], learning_rate_decay_steps=40)
+    half, end, after = _rates(schedule, [20, 40, 60], learning_rate_decay_steps=40)
 
     assert half == pytest.approx(0.5)
     assert (end, after) == pytest.approx((0.0, 0.0))
 
 
-def test_the_first_step_of_a_warm_up_is_not_wasted():
-    assert _rates("linear_warmup", [0])[0] > 0
+@pytest.mark.parametrize("schedule", ["linear_decay", "cosine_decay"])
+def test_the_last_step_of_a_decay_is_not_wasted(schedule):
+    assert _rates(schedule, [99])[0] > 0
 
 
 def test_an_unknown_factor_names_the_closest():
@@ -79,7 +78,7 @@ def test_factors_are_those_of_tensor2tensor(case, schedule):
 
     rates = _rates(
         schedule,
-        arrays["steps"] - 1,
+        arrays["steps"],
         hidden_size=512,
         learning_rate_constant=2.0,
         learning_rate_warmup_steps=4000,
