@@ -7,11 +7,14 @@ BIN := $(VENV)/bin
 
 # What `make demo` trains. The folder demo/ keeps everything that is done; remove it to
 # start afresh.
-DEMO_STEPS ?= 4000
+DEMO_STEPS ?= 6500
 DEMO_PROBLEMS := miniworld_caption miniworld_class miniworld_deen miniworld_defr \
 	miniworld_ende miniworld_enfr miniworld_parsing miniworld_speech
-DEMO_TRAIN_FLAGS ?= --model=multimodel --hparams_set=multimodel_tiny --mixing=equal \
-	--eval_every_steps=500 --eval_steps=4 --save_every_steps=500 --keep_checkpoints=2
+DEMO_MIXING := miniworld_caption:4,miniworld_class:3,miniworld_deen:1,miniworld_defr:1,$(\
+	)miniworld_ende:1,miniworld_enfr:1,miniworld_parsing:1,miniworld_speech:4
+DEMO_TRAIN_FLAGS ?= --model=multimodel --hparams_set=multimodel_tiny \
+	--mixing=$(DEMO_MIXING) --eval_every_steps=1000 --eval_steps=0 \
+	--save_every_steps=500 --keep_checkpoints=2
 DEMO_LINES := 3
 
 comma := ,

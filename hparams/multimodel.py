@@ -62,7 +62,7 @@ def multimodel_tiny() -> MultiModelHParams:
         class_label_filters=(192, 256),
         audio_filters=(8, 16),
         audio_time_stride=4,
-        learning_rate_constant=2e-3,
+        learning_rate_constant=1e-3,
         learning_rate_schedule="constant*linear_warmup*linear_decay",
         learning_rate_warmup_steps=200,
     )
