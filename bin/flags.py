@@ -17,7 +17,7 @@ from t2t_mm import problem as problems
 from t2t_mm import registry
 
 USER_ERROR = 2  # exit status
-_USER_ERRORS = (ValueError, LookupError, OSError, flags.Error)
+_USER_ERRORS = (ValueError, LookupError, OSError, FloatingPointError, flags.Error)
 _BUGS = (KeyError, IndexError)  # LookupErrors whose messages teach a user nothing
 
 
@@ -210,6 +210,23 @@ def require(values: flags.FlagValues, *names: str) -> None:
             raise ValueError(f"--{name} must be given. See --help.")
 
 
+def make_folder(flag: str, path: str) -> None:
+    """Makes the folder that a flag names, and checks that files can be made in it.
+
+    Raises:
+      OSError: if not.
+    """
+    try:
+        os.makedirs(path, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise OSError(
+            f"--{flag} must be a folder in which files can be made; '{path}' is not: "
+            f"{error.strerror}. Choose another, or mend its permissions or its disk."
+        ) from None
+
+
 def parse(values: flags.FlagValues, argv: Sequence[str], usage: str) -> None:
     """Parses a command line; prints the usage and exits for --help.
 
@@ -241,7 +258,15 @@ def start_logging() -> None:
     logging.use_absl_handler()
     logging.set_verbosity(logging.INFO)
     formatter = standard_logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S")
-    logging.get_absl_handler().setFormatter(formatter)
+    handler = logging.get_absl_handler()
+    handler.setFormatter(formatter)
+    handler.addFilter(_is_worth_reading)
+
+
+def _is_worth_reading(record: standard_logging.LogRecord) -> bool:
+    """Leaves out what TensorFlow logs of its own inner workings."""
+    is_ours = f"{os.sep}tensorflow{os.sep}" not in record.pathname
+    return is_ours or record.levelno > standard_logging.INFO
 
 
 def _wants_traceback(argv: Sequence[str]) -> bool:

@@ -119,7 +119,10 @@ def main(argv: Sequence[str]) -> None:
     job = _job(values)
     if values.verify:
         _run_all(names, lambda name: _verify(name, job.data_dir))
-    elif values.num_workers == 1 or len(names) == 1:
+        return
+    common_flags.make_folder("data_dir", job.data_dir)
+    common_flags.make_folder("tmp_dir", job.tmp_dir)
+    if values.num_workers == 1 or len(names) == 1:
         _run_all(names, lambda name: _generate(name, job))
     else:
         _generate_in_processes(names, job, values.num_workers)
@@ -197,8 +200,6 @@ def _raise_failures(errors: Mapping[str, Exception], total: int) -> None:
 
 def _generate_in_processes(names: Sequence[str], job: Job, num_workers: int) -> None:
     # Shared vocabularies first: two workers must not build one at the same time.
-    os.makedirs(job.data_dir, exist_ok=True)
-    os.makedirs(job.tmp_dir, exist_ok=True)
     shared = {}
     for name in names:
         problem = registry.problem(name)

@@ -96,7 +96,7 @@ def main(argv: Sequence[str]) -> None:
     if values.data_dir:
         run_folder.check_vocabularies(description, values.data_dir)
     common.import_tensorflow(values)
-    from t2t_mm.decoding import decoder  # noqa: PLC0415 - TensorFlow
+    from t2t_mm.decoding import decoder  # late: it imports TensorFlow
 
     model_decoder = decoder.Decoder.from_output_dir(
         values.output_dir,
@@ -165,7 +165,7 @@ def _decode_lines(
 def _decode_split(
     decoder: "decoder_lib.Decoder", values: flags.FlagValues
 ) -> Iterator[str]:
-    from t2t_mm.decoding import scores  # noqa: PLC0415 - only this mode needs it
+    from t2t_mm.decoding import scores  # late: only this mode needs it
 
     references, outputs = [], []
     for example in decoder.decode_split(
@@ -174,7 +174,8 @@ def _decode_split(
         references.append(example.reference)
         outputs.append(example.output)
         yield f"{example.reference}\t{example.output}".replace("\n", " ")
-    for name, score in scores.score(references, outputs).items():
+    found = scores.score(references, outputs, are_texts=decoder.gives_texts)
+    for name, score in found.items():
         logging.info("%s | %s | %s %s", decoder.problem.name, values.split, name, score)
 
 

@@ -68,7 +68,7 @@ def main(argv: Sequence[str]) -> None:
     names = _select_problems(description, values.problem)
     common.import_tensorflow(values)
     _silence_retracing_advice()
-    from t2t_mm.reporting import report, samples  # noqa: PLC0415 - TensorFlow
+    from t2t_mm.reporting import report, samples  # late: it imports TensorFlow
 
     path = report.write(
         output_dir=values.output_dir,
@@ -86,7 +86,7 @@ def main(argv: Sequence[str]) -> None:
 
 def _silence_retracing_advice() -> None:
     """Every problem has a graph of its own here, which TensorFlow takes for a slip."""
-    import tensorflow as tf  # noqa: PLC0415 - not before `import_tensorflow`
+    import tensorflow as tf  # late: not before `import_tensorflow`
 
     tf.get_logger().setLevel(logging.ERROR)
 

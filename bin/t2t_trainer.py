@@ -1,6 +1,5 @@
 """t2t-trainer: trains one model on one or more problems."""
 
-import os
 import sys
 from collections.abc import Sequence
 
@@ -110,9 +109,9 @@ def main(argv: Sequence[str]) -> None:
     registry.import_registrations(values.t2t_usr_dir)
     names = common.select_problems(values.problem)
     hparams, config = _settings(values)
-    os.makedirs(values.output_dir, exist_ok=True)
+    common.make_folder("output_dir", values.output_dir)
     common.import_tensorflow(values)
-    from t2t_mm.training import evaluation, experiment  # noqa: PLC0415 - TensorFlow
+    from t2t_mm.training import evaluation, experiment  # late: it imports TensorFlow
 
     trainer = experiment.build(
         model_name=values.model,

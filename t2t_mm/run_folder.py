@@ -213,7 +213,7 @@ def latest_checkpoint(output_dir: str) -> str:
     Raises:
       FileNotFoundError: if there is none yet.
     """
-    import tensorflow as tf  # noqa: PLC0415 - reading a description needs none
+    import tensorflow as tf  # late: reading a description needs none
 
     path = tf.train.latest_checkpoint(output_dir)
     if path is None:

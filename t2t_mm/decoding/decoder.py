@@ -73,6 +73,11 @@ class Decoder:
         }
         self._predict = tf.function(self._predict_ids, input_signature=[signature])
 
+    @property
+    def gives_texts(self) -> bool:
+        """Whether outputs are texts, produced position by position, not classes."""
+        return self._model.is_autoregressive(self.problem.name)
+
     @classmethod
     def from_output_dir(
         cls,
@@ -157,6 +162,9 @@ class Decoder:
           FileNotFoundError: if the split has not been generated.
           ValueError: if it was made with another vocabulary.
         """
+        is_fixed = (
+            self._model.problems[self.problem.name]["inputs"].shape[0] is not None
+        )
         for features in pipeline.eval_dataset(
             self.problem, split, data_dir, self._hparams, max_batches
         ):
@@ -165,10 +173,8 @@ class Decoder:
                 length = rows["inputs_length"][row]
                 if length == 0:
                     continue
-                inputs = rows["inputs"][row]
-                is_sequence = self._model.problems[self.problem.name]["inputs"].shape[0]
                 yield Decoded(
-                    inputs if is_sequence is not None else inputs[:length],
+                    rows["inputs"][row] if is_fixed else rows["inputs"][row][:length],
                     self._to_text(rows["targets"][row]),
                     output,
                 )

@@ -104,9 +104,11 @@ def collect(
                 example.output,
             )
         )
-    score = scores.score([d.reference for d in decoded], [d.output for d in decoded])
-    if isinstance(problem, class_targets.ClassTargets):
-        score.pop("BLEU", None)  # means nothing for names of classes
+    score = scores.score(
+        [example.reference for example in decoded],
+        [example.output for example in decoded],
+        are_texts=not isinstance(problem, class_targets.ClassTargets),
+    )
     return ProblemSamples(samples, score)
 
 

@@ -7,27 +7,27 @@ from t2t_mm.data import generation
 from t2t_mm.data.options import GenerationOptions
 from t2t_mm.models.multimodel_hparams import MultiModelHParams
 
-PROBLEMS = ("copy_digits", "reverse_digits")
+DIGITS_PROBLEMS = ("copy_digits", "reverse_digits")
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="session")
 def registrations():
     registry.import_registrations()
     registry.import_models()
 
 
 @pytest.fixture(scope="session")
-def data_dir(tmp_path_factory, registrations):
+def digits_dir(tmp_path_factory, registrations):
     folder = tmp_path_factory.mktemp("data")
     options = GenerationOptions(max_cases=60)
-    for name in PROBLEMS:
+    for name in DIGITS_PROBLEMS:
         problem = registry.problem(name)
         generation.generate(problem, str(folder), str(folder / "tmp"), options)
     return str(folder)
 
 
 @pytest.fixture(scope="session")
-def hparams():
+def small_hparams():
     """A MultiModel of a few thousand weights, with all its randomness switched on."""
     return dataclasses.replace(
         MultiModelHParams(),

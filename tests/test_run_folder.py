@@ -1,0 +1,92 @@
+import dataclasses
+import json
+
+import pytest
+
+from t2t_mm import hparam, registry, run_folder
+from t2t_mm.features import FeatureSpec, SpaceId
+
+SPECS = {
+    "inputs": FeatureSpec(modality="image", shape=(4, 5, 3), dtype="uint8"),
+    "targets": FeatureSpec(
+        modality="symbol", vocab_size=9, vocabulary="v", space_id=SpaceId.DE_TOK
+    ),
+}
+
+
+@pytest.fixture
+def description(registrations):
+    return run_folder.RunDescription(
+        model="multimodel",
+        hparams_set="multimodel_tiny",
+        hparams=hparam.resolve("multimodel_tiny", overrides="kernel_sizes=(3,3,5,5)"),
+        problems={"some_problem": SPECS},
+        vocabularies={"vocab.some.9.subwords": "0" * 64},
+    )
+
+
+@pytest.fixture
+def data_dir(tmp_path, description):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "vocab.some.9.subwords").write_bytes(b"some words")
+    return str(folder)
+
+
+def test_what_was_written_is_read_back(description, data_dir, tmp_path):
+    run_folder.write(description, str(tmp_path / "run"), data_dir)
+
+    assert run_folder.read(str(tmp_path / "run")) == description
+    assert (tmp_path / "run/vocab.some.9.subwords").read_bytes() == b"some words"
+    assert not list((tmp_path / "run").glob(".*"))
+
+
+def test_all_differences_are_listed(description):
+    other = dataclasses.replace(
+        description,
+        hparams=dataclasses.replace(description.hparams, hidden_size=64),
+        problems={"another": SPECS},
+        vocabularies={"vocab.some.9.subwords": "1" * 64},
+    )
+
+    with pytest.raises(ValueError) as raised:
+        run_folder.check_same(description, other, "run")
+
+    message = str(raised.value)
+    for part in (
+        "hidden_size: 128 -> 64",
+        "problem another is added",
+        "problem some_problem is left out",
+        "vocabulary vocab.some.9.subwords",
+        "choose another --output_dir",
+    ):
+        assert part in message
+    run_folder.check_same(description, description, "run")
+
+
+def test_a_vocabulary_of_other_contents_is_refused(description, data_dir):
+    with pytest.raises(ValueError, match="its ids mean other words"):
+        run_folder.check_vocabularies(description, data_dir)
+
+
+def test_a_damaged_config_is_named(description, data_dir, tmp_path):
+    run_folder.write(description, str(tmp_path / "run"), data_dir)
+    path = tmp_path / "run" / run_folder.CONFIG_FILE
+    path.write_text(path.read_text()[:-40])
+
+    with pytest.raises(ValueError, match="config.json' cannot be read"):
+        run_folder.read(str(tmp_path / "run"))
+
+
+def test_a_config_of_another_version_is_refused(description, data_dir, tmp_path):
+    run_folder.write(description, str(tmp_path / "run"), data_dir)
+    path = tmp_path / "run" / run_folder.CONFIG_FILE
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 99}))
+
+    with pytest.raises(ValueError, match="another version"):
+        run_folder.read(str(tmp_path / "run"))
+
+
+def test_a_run_of_an_unregistered_set_names_the_closest(registrations):
+    with pytest.raises(LookupError, match="Did you mean 'multimodel_tiny'"):
+        registry.HPARAMS.get("multimodel_tinny")
