@@ -4,6 +4,7 @@ ConvStep(x) = LN(SepConv(ReLU(x))) is the unit of which the paper builds everyth
 convolves ("One Model To Learn Them All", section 2.2).
 """
 
+import functools
 import math
 from collections.abc import Sequence
 
@@ -256,7 +257,29 @@ def max_pool(
     """
     if mask is not None:
         x = tf.where(mask[:, :, None, None], x, tf.cast(_NEGATIVE, x.dtype))
+    if compilation.is_for_xla():
+        return _max_pool_by_slices(x, window, strides)
     return tf.nn.max_pool2d(x, window, strides, padding="SAME")
+
+
+def _max_pool_by_slices(
+    x: tf.Tensor, window: Sequence[int], strides: Sequence[int]
+) -> tf.Tensor:
+    """Takes the largest of shifted copies: XLA has no repeatable gradient of a pool."""
+    paddings, outputs = [[0, 0]], []
+    for size, kernel, stride in zip(x.shape[1:3], window, strides, strict=True):
+        output = -(-size // stride)
+        total = max((output - 1) * stride + kernel - size, 0)  # as TensorFlow's SAME
+        paddings.append([total // 2, total - total // 2])
+        outputs.append(output)
+    padded = tf.pad(x, [*paddings, [0, 0]], constant_values=_NEGATIVE)
+    spans = [(n - 1) * stride + 1 for n, stride in zip(outputs, strides, strict=True)]
+    slices = [
+        padded[:, i : i + spans[0] : strides[0], j : j + spans[1] : strides[1]]
+        for i in range(window[0])
+        for j in range(window[1])
+    ]
+    return functools.reduce(tf.maximum, slices)
 
 
 class ConvRes(tf.Module):

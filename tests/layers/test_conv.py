@@ -290,6 +290,26 @@ def test_max_pool_never_takes_padding():
     np.testing.assert_array_equal(y, reference.max_pool(hidden, (3, 3), (2, 2)))
 
 
+@pytest.mark.parametrize("form", FORMS[1:])
+@pytest.mark.parametrize("strides", [(2, 2), (2, 1), (1, 1)])
+def test_max_pool_for_xla_equals_the_default_forward_and_backward(form, strides):
+    x = tf.constant(_random(2, 7, 6, 3))
+    mask = tf.sequence_mask([7, 4], 7)
+    weights = tf.constant(_random(2, -(-7 // strides[0]), -(-6 // strides[1]), 3))
+
+    def pool_and_gradient(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = conv.max_pool(x, (3, 3), strides, mask)
+            loss = tf.reduce_sum(y * weights)
+        return y, tape.gradient(loss, x)
+
+    expected = pool_and_gradient(x)
+    found = _in_form(pool_and_gradient, form)(x)
+    for value, wanted in zip(found, expected, strict=True):
+        np.testing.assert_allclose(value, wanted, rtol=1e-6)
+
+
 @pytest.mark.parametrize(("case", "strides"), [(0, (2, 2)), (1, (2, 1))])
 def test_max_pool_is_that_of_tensor2tensor(case, strides):
     arrays = goldens.read("layer_pool_and_standardise")
