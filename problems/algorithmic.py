@@ -1,5 +1,6 @@
 """Tiny synthetic problems over digits, for tests and first steps."""
 
+import abc
 import hashlib
 import random
 from collections.abc import Iterator
@@ -32,9 +33,9 @@ class _DigitsProblem(text_problem.Text2TextProblem):
             {"split": problem.DatasetSplit.TEST, "shards": 1},
         ]
 
+    @abc.abstractmethod
     def transform(self, digits: str) -> str:
         """Returns the targets of `digits`."""
-        raise NotImplementedError
 
     def generate_samples(
         self, data_dir: str, tmp_dir: str, dataset_split: Split
