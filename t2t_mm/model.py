@@ -4,13 +4,13 @@ import abc
 import collections
 import re
 from collections.abc import Hashable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import tensorflow as tf
 
 from t2t_mm import hparam, modality, registry
 from t2t_mm.features import FeatureSpec
-from t2t_mm.layers import initializers, randomness
+from t2t_mm.layers import initializers, moe, randomness
 from t2t_mm.modality import INPUTS, TARGETS, Embedded, LossTerms
 
 FeatureSpecs = Mapping[str, FeatureSpec]
@@ -24,12 +24,28 @@ class BodyOutput(NamedTuple):
     Attributes:
       embedded: values, mask and grid in the space of the body.
       losses: further training losses by name, each `[]` float32.
-      expert_load: positions per expert by name of the layer, `[num_experts]` each.
+      experts: how the experts were used, by name of the layer.
     """
 
     embedded: Embedded
     losses: dict[str, tf.Tensor]
-    expert_load: dict[str, tf.Tensor]
+    experts: dict[str, moe.ExpertStats]
+
+
+def make_body_output(
+    embedded: Embedded, layers: Mapping[str, moe.MoeOutput]
+) -> BodyOutput:
+    """Returns what a part of a body returns that has layers with experts.
+
+    Args:
+      embedded: result of the part.
+      layers: outputs of its feed-forward layers by name.
+    """
+    losses, experts = {}, {}
+    for name, layer in layers.items():
+        if layer.stats is not None:
+            losses[name], experts[name] = layer.balance_loss, layer.stats
+    return BodyOutput(embedded, losses, experts)
 
 
 class ModelOutput(NamedTuple):
@@ -39,13 +55,13 @@ class ModelOutput(NamedTuple):
       logits: `[batch, target_length, vocab_size]` float32.
       loss: the loss of the targets, smoothed in training only.
       extra_losses: further training losses by name, each `[]` float32, weighted.
-      expert_load: positions per expert by name of the layer.
+      experts: how the experts were used, by name of the layer.
     """
 
     logits: tf.Tensor
     loss: LossTerms
     extra_losses: dict[str, tf.Tensor]
-    expert_load: dict[str, tf.Tensor]
+    experts: dict[str, moe.ExpertStats]
 
 
 class Model(tf.Module, abc.ABC):
@@ -54,7 +70,12 @@ class Model(tf.Module, abc.ABC):
     Features with the same `Modality.key` share a modality, all problems share the body.
     `problem` arguments are Python strings. Problems with the same `graph_key` compute
     the same graph, apart from the command token, which is a feature of the batch.
+
+    Attributes:
+      hparams_cls: type of the hyperparameters that the model takes.
     """
+
+    hparams_cls: ClassVar[type[hparam.HParams]]
 
     def __init__(
         self,
@@ -74,10 +95,16 @@ class Model(tf.Module, abc.ABC):
 
         Raises:
           LookupError: if a modality is not registered.
+          TypeError: if the hyperparameters are those of another model.
           ValueError: if a problem has no inputs, or if a modality cannot be used as
             a problem wants.
         """
         super().__init__(name=name)
+        if not isinstance(hparams, self.hparams_cls):
+            raise TypeError(
+                f"{type(self).__name__} takes {self.hparams_cls.__name__}; got "
+                f"{type(hparams).__name__}, which belong to another model."
+            )
         for problem, specs in problems.items():
             if INPUTS not in specs:
                 raise ValueError(
@@ -190,7 +217,7 @@ class Model(tf.Module, abc.ABC):
             logits,
             loss,
             encoded.losses | body.losses,
-            encoded.expert_load | body.expert_load,
+            encoded.experts | body.experts,
         )
 
     def encode(
@@ -203,7 +230,7 @@ class Model(tf.Module, abc.ABC):
         """Runs everything that does not depend on targets."""
         bottom = self._modality(problem, INPUTS)
         embedded = bottom.bottom(features[INPUTS], features["inputs_length"], rng)
-        return self.encode_body(embedded, rng)
+        return self.encode_body(embedded, features[SPACE_ID], rng)
 
     def classify(self, features: Mapping[str, tf.Tensor], *, problem: str) -> tf.Tensor:
         """Returns logits `[batch, 1, classes]` of targets that are not a sequence."""
@@ -243,9 +270,18 @@ class Model(tf.Module, abc.ABC):
 
     @abc.abstractmethod
     def encode_body(
-        self, inputs: Embedded, rng: randomness.RandomStream | None
+        self,
+        inputs: Embedded,
+        space_id: tf.Tensor,
+        rng: randomness.RandomStream | None,
     ) -> BodyOutput:
-        """Computes what does not depend on targets."""
+        """Computes what does not depend on targets.
+
+        Args:
+          inputs: embedded; padding is zero.
+          space_id: `[]` int32, what the targets mean (`SpaceId`), the command.
+          rng: None outside training.
+        """
 
     @abc.abstractmethod
     def decode_body(

@@ -2,10 +2,31 @@ import dataclasses
 
 import pytest
 
+import goldens
 from t2t_mm import registry
 from t2t_mm.data import generation
 from t2t_mm.data.options import GenerationOptions
 from t2t_mm.models.multimodel_hparams import MultiModelHParams
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--goldens-table",
+        action="store_true",
+        help="print how far every golden array is from ours",
+    )
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if not config.getoption("--goldens-table"):
+        return
+    terminalreporter.section("largest difference to the goldens")
+    terminalreporter.line("absolute   over rms   allowed    array")
+    for label, absolute, relative, allowed in goldens.ERRORS:
+        terminalreporter.line(
+            f"{absolute:.2e}   {relative:.2e}   {allowed:.0e}   {label}"
+        )
+
 
 DIGITS_PROBLEMS = ("copy_digits", "reverse_digits")
 

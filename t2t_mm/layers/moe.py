@@ -34,18 +34,28 @@ class Gating(NamedTuple):
     load: tf.Tensor
 
 
+class ExpertStats(NamedTuple):
+    """How experts were used: float32 sums, which add up over batches.
+
+    Attributes:
+      load: `[num_experts]`, number of positions that chose each expert.
+    """
+
+    load: tf.Tensor
+
+
 class MoeOutput(NamedTuple):
     """Result of a mixture of experts.
 
     Attributes:
       values: `[batch, length, hidden_size]`, the gate-weighted sum of the experts.
-      balance_loss: `[]` float32, CV^2(importance) + CV^2(load).
-      load: `[num_experts]` float32, number of positions that chose each expert.
+      balance_loss: `[]` float32, what the training loss gets, weighted.
+      stats: None if there are no experts to choose from.
     """
 
     values: tf.Tensor
     balance_loss: tf.Tensor
-    load: tf.Tensor
+    stats: ExpertStats | None
 
 
 def noisy_top_k_gating(
@@ -183,6 +193,7 @@ class MixtureOfExperts(tf.Module):
         num_experts: int,
         k: int,
         capacity_factor: float,
+        loss_coef: float = 1.0,
         name: str,
     ) -> None:
         """Creates the variables.
@@ -194,6 +205,7 @@ class MixtureOfExperts(tf.Module):
           k: experts per position.
           capacity_factor: rows per expert in training, as a multiple of what perfect
             balance needs. Evaluation and decoding never drop a position.
+          loss_coef: weight of CV^2(importance) + CV^2(load).
           name: scope of the variables.
 
         Raises:
@@ -208,6 +220,7 @@ class MixtureOfExperts(tf.Module):
         self._k = k
         self._num_experts = num_experts
         self._capacity_factor = capacity_factor
+        self._loss_coef = loss_coef
         with self.name_scope:
             # Zero gates: routing starts random and balanced.
             self.gate, self.noise = (
@@ -228,6 +241,7 @@ class MixtureOfExperts(tf.Module):
         self,
         x: tf.Tensor,
         mask: tf.Tensor,
+        space_id: tf.Tensor,
         rng: randomness.RandomStream | None = None,
     ) -> MoeOutput:
         """Sends every position of `[batch, length, hidden_size]` through its experts.
@@ -235,6 +249,7 @@ class MixtureOfExperts(tf.Module):
         Args:
           x: the sequence.
           mask: `[batch, length]` bool; padding reaches no expert and no loss.
+          space_id: `[]` int32, the command.
           rng: None outside training.
         """
         rows = tf.reshape(x, [-1, x.shape[-1]])
@@ -251,7 +266,11 @@ class MixtureOfExperts(tf.Module):
         balance_loss = squared_variation(gating.importance) + squared_variation(
             gating.load
         )
-        return MoeOutput(tf.reshape(mixed, tf.shape(x)), balance_loss, counts)
+        return MoeOutput(
+            tf.reshape(mixed, tf.shape(x)),
+            self._loss_coef * balance_loss,
+            ExpertStats(counts),
+        )
 
     def _mix(
         self, rows: tf.Tensor, mask: tf.Tensor, gating: Gating, *, training: bool

@@ -25,6 +25,7 @@ _MERGE_KERNEL_SIZE = 3
 class MultiModel(model.Model):
     """One body for speech, images, captions, parsing and translation."""
 
+    hparams_cls = MultiModelHParams
     hparams: MultiModelHParams
 
     def build_body(self) -> None:
@@ -38,7 +39,7 @@ class MultiModel(model.Model):
             blocks.ConvBlock(hparams, causal=False, name=f"encoder_{i}")
             for i in range(hparams.num_encoder_blocks)
         ]
-        self.encoder_experts = blocks.MoeBlock(hparams, name="encoder_experts")
+        self.encoder_experts = blocks.ExpertBlock(hparams, name="encoder_experts")
         self.mixer_attention = blocks.AttentionBlock(hparams, name="mixer_attention")
         self.mixer_merge = conv.ConvStep(
             2 * size,
@@ -59,10 +60,13 @@ class MultiModel(model.Model):
             blocks.AttentionBlock(hparams, name=f"decoder_attention_{i}")
             for i in range(hparams.num_decoder_blocks)
         ]
-        self.decoder_experts = blocks.MoeBlock(hparams, name="decoder_experts")
+        self.decoder_experts = blocks.ExpertBlock(hparams, name="decoder_experts")
 
     def encode_body(
-        self, inputs: Embedded, rng: randomness.RandomStream | None
+        self,
+        inputs: Embedded,
+        space_id: tf.Tensor,
+        rng: randomness.RandomStream | None,
     ) -> model.BodyOutput:
         """Runs the encoder; padding stays zero."""
         mask = inputs.mask
@@ -70,7 +74,7 @@ class MultiModel(model.Model):
         middle = self.hparams.encoder_moe_after
         for block in self.encoder_blocks[:middle]:
             x = block(x, mask, rng)
-        experts = self.encoder_experts(x, mask, rng)
+        experts = self.encoder_experts(x, mask, space_id, rng)
         x = experts.values
         for block in self.encoder_blocks[middle:]:
             x = block(x, mask, rng)
@@ -78,11 +82,8 @@ class MultiModel(model.Model):
 
     def _output(self, part: str, embedded: Embedded, experts: Any) -> model.BodyOutput:
         values = core.apply_mask(embedded.values, embedded.mask)
-        loss = self.hparams.moe_loss_coef * experts.balance_loss
-        return model.BodyOutput(
-            embedded._replace(values=values),
-            {f"{part}_experts": loss},
-            {f"{part}_experts": experts.load},
+        return model.make_body_output(
+            embedded._replace(values=values), {f"{part}_experts": experts}
         )
 
     def decode_body(
@@ -104,7 +105,7 @@ class MultiModel(model.Model):
         for block, attend in layers[:middle]:
             x = block(x, None, rng)
             x = x + attend(x, source, rng)
-        experts = self.decoder_experts(x, targets.mask, rng)
+        experts = self.decoder_experts(x, targets.mask, space_id, rng)
         x = experts.values
         for block, attend in layers[middle:]:
             x = block(x, None, rng)
@@ -121,7 +122,7 @@ class MultiModel(model.Model):
         source = self._source(encoded)
         batch = tf.shape(encoded.values)[0]
         return {
-            "command": tf.cast(tf.gather(self.commands, space_id), self.dtype),
+            "space_id": tf.fill([batch], space_id),
             "mixer_attention": self.mixer_attention.init_cache(source, max_length),
             "mixer_merge": self.mixer_merge.init_cache(batch, self.dtype),
             "mixer_blocks": [
@@ -142,7 +143,8 @@ class MultiModel(model.Model):
         position: tf.Tensor,
     ) -> tuple[tf.Tensor, dict[str, Any]]:
         """Computes one position from the caches; `decode_body`, line by line."""
-        x = tf.where(position == 0, state["command"][None], target)
+        commands = tf.gather(self.commands, state["space_id"])
+        x = tf.where(position == 0, tf.cast(commands, target.dtype), target)
         attended, mixer_attention = self.mixer_attention.step(
             x, state["mixer_attention"], position
         )
@@ -156,7 +158,7 @@ class MultiModel(model.Model):
         block_caches, attention_caches = [], []
         for i, block in enumerate(self.decoder_blocks):
             if i == self.hparams.decoder_moe_after:
-                x = self._experts_step(x)
+                x = self._experts_step(x, state)
             x, cache = block.step(x, state["decoder_blocks"][i])
             block_caches.append(cache)
             attended, attention_cache = self.decoder_attention[i].step(
@@ -165,9 +167,9 @@ class MultiModel(model.Model):
             x = x + attended
             attention_caches.append(attention_cache)
         if self.hparams.decoder_moe_after == len(self.decoder_blocks):
-            x = self._experts_step(x)
+            x = self._experts_step(x, state)
         return x, {
-            "command": state["command"],
+            "space_id": state["space_id"],
             "mixer_attention": mixer_attention,
             "mixer_merge": merge,
             "mixer_blocks": mixer_caches,
@@ -175,6 +177,7 @@ class MultiModel(model.Model):
             "decoder_attention": attention_caches,
         }
 
-    def _experts_step(self, x: tf.Tensor) -> tf.Tensor:
+    def _experts_step(self, x: tf.Tensor, state: dict[str, Any]) -> tf.Tensor:
         mask = tf.ones([tf.shape(x)[0], 1], tf.bool)
-        return self.decoder_experts(x[:, None], mask, None).values[:, 0]
+        space_id = state["space_id"][0]  # one problem, one command
+        return self.decoder_experts(x[:, None], mask, space_id, None).values[:, 0]

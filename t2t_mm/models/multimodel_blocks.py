@@ -9,6 +9,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from t2t_mm.layers import attention, conv, core, moe, randomness, timing
+from t2t_mm.models import feed_forward
 from t2t_mm.models.multimodel_hparams import MultiModelHParams
 
 _PREMIX_KERNEL_SIZE = 5
@@ -179,29 +180,23 @@ class AttentionBlock(tf.Module):
         return self.layer_norm(target + attended), cache
 
 
-class MoeBlock(tf.Module):
+class ExpertBlock(tf.Module):
     """LN(x + experts(x)), a layer of its own (section 2.4)."""
 
     def __init__(self, hparams: MultiModelHParams, *, name: str) -> None:
         """Creates gates, experts and a norm."""
         super().__init__(name=name)
         with self.name_scope:
-            self.experts = moe.MixtureOfExperts(
-                hparams.hidden_size,
-                hparams.moe_filter_size,
-                num_experts=hparams.moe_num_experts,
-                k=hparams.moe_k,
-                capacity_factor=hparams.moe_capacity_factor,
-                name="experts",
-            )
+            self.feed_forward = feed_forward.FeedForward(hparams, name="feed_forward")
             self.layer_norm = core.LayerNorm(hparams.hidden_size)
 
     def __call__(
         self,
         x: tf.Tensor,
         mask: tf.Tensor,
+        space_id: tf.Tensor,
         rng: randomness.RandomStream | None,
     ) -> moe.MoeOutput:
         """Maps `[batch, length, hidden_size]` to the same shape."""
-        output = self.experts(x, mask, rng)
+        output = self.feed_forward(x, mask, space_id, rng)
         return output._replace(values=self.layer_norm(x + output.values))

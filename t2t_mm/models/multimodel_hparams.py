@@ -2,11 +2,11 @@
 
 import dataclasses
 
-from t2t_mm import hparam
+from t2t_mm.models import expert_hparams
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class MultiModelHParams(hparam.HParams):
+class MultiModelHParams(expert_hparams.ExpertHParams):
     """Hyperparameters of `multimodel`; defaults are those of the paper.
 
     Attributes:
@@ -23,11 +23,6 @@ class MultiModelHParams(hparam.HParams):
       attention_query_residual: add the mixed target to its self-attention before it
         asks the source; the paper is silent, its first release has no self-attention.
       attention_dropout: probability of dropping an attention weight.
-      moe_num_experts: experts in each of the two mixtures.
-      moe_k: experts that a position uses.
-      moe_filter_size: width of an expert.
-      moe_capacity_factor: rows per expert in training, over perfect balance.
-      moe_loss_coef: weight of the balance losses.
     """
 
     hidden_size: int = 1024
@@ -42,11 +37,6 @@ class MultiModelHParams(hparam.HParams):
     num_heads: int = 8
     attention_query_residual: bool = False
     attention_dropout: float = 0.1
-    moe_num_experts: int = 240
-    moe_k: int = 4
-    moe_filter_size: int = 1024
-    moe_capacity_factor: float = 2.0
-    moe_loss_coef: float = 1e-2
 
     def __post_init__(self) -> None:
         """Checks the fields, alone and together."""
@@ -56,12 +46,8 @@ class MultiModelHParams(hparam.HParams):
             "num_encoder_blocks",
             "num_decoder_blocks",
             "num_heads",
-            "moe_num_experts",
-            "moe_k",
-            "moe_filter_size",
-            "moe_capacity_factor",
         )
-        self.check_not_negative("num_mixer_blocks", "moe_loss_coef")
+        self.check_not_negative("num_mixer_blocks")
         for field in ("kernel_sizes", "dilation_rates"):
             if len(getattr(self, field)) != 4:
                 raise ValueError(
@@ -75,11 +61,6 @@ class MultiModelHParams(hparam.HParams):
             raise ValueError(
                 f"`hidden_size` ({self.hidden_size}) must be divisible by `num_heads` "
                 f"({self.num_heads})."
-            )
-        if self.moe_k > self.moe_num_experts:
-            raise ValueError(
-                f"`moe_k` ({self.moe_k}) must be at most `moe_num_experts` "
-                f"({self.moe_num_experts})."
             )
         for part in ("encoder", "decoder"):
             before = getattr(self, f"{part}_moe_after")

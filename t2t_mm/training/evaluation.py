@@ -63,7 +63,7 @@ class Evaluator:
                 name: metrics.METRICS[name](output.logits, targets, mask)
                 for name in self._metric_names[problem]
             }
-            return terms | {EXPERT_LOAD: output.expert_load}
+            return terms | {EXPERT_LOAD: {n: s.load for n, s in output.experts.items()}}
 
         if self._jit_compile:
             return tf.function(step, jit_compile=True)

@@ -9,6 +9,7 @@ import tiny_models
 from t2t_mm.layers import compilation, moe, randomness
 
 HIDDEN_SIZE, FILTER_SIZE, NUM_EXPERTS, K = 4, 7, 5, 2
+SPACE_ID = tf.constant(3)
 MASK = np.arange(6) < np.array([[6], [3], [0]])
 SEED = (1, 2)
 
@@ -53,7 +54,7 @@ def _inputs(seed=0):
 def test_positions_get_the_gate_weighted_sum_of_their_best_experts(k):
     layer, x = _layer(k=k), _inputs()
 
-    output = layer(tf.constant(x), tf.constant(MASK))
+    output = layer(tf.constant(x), tf.constant(MASK), SPACE_ID)
 
     expected = reference.experts_of(layer, x, MASK, k)
     np.testing.assert_allclose(output.values, expected, atol=1e-5)
@@ -62,7 +63,7 @@ def test_positions_get_the_gate_weighted_sum_of_their_best_experts(k):
 def test_with_all_experts_chosen_the_layer_is_dense():
     layer, x = _layer(k=NUM_EXPERTS), _inputs()
 
-    output = layer(tf.constant(x), tf.constant(MASK))
+    output = layer(tf.constant(x), tf.constant(MASK), SPACE_ID)
 
     gates = reference.softmax(x @ reference.array(layer.gate))
     hidden = reference.relu(np.einsum("bth,ehf->btef", x, layer.kernel_0))
@@ -73,7 +74,7 @@ def test_with_all_experts_chosen_the_layer_is_dense():
 
 def test_the_order_of_experts_does_not_matter():
     layer, x = _layer(), tf.constant(_inputs())
-    before = layer(x, tf.constant(MASK))
+    before = layer(x, tf.constant(MASK), SPACE_ID)
     order = np.array([3, 0, 4, 1, 2])
     for variable, axis in (
         (layer.gate, 1),
@@ -83,17 +84,17 @@ def test_the_order_of_experts_does_not_matter():
     ):
         variable.assign(tf.gather(variable, order, axis=axis))
 
-    after = layer(x, tf.constant(MASK))
+    after = layer(x, tf.constant(MASK), SPACE_ID)
 
     np.testing.assert_allclose(after.values, before.values, atol=1e-5)
     np.testing.assert_allclose(after.balance_loss, before.balance_loss, rtol=1e-5)
-    np.testing.assert_array_equal(after.load, before.load.numpy()[order])
+    np.testing.assert_array_equal(after.stats.load, before.stats.load.numpy()[order])
 
 
 def test_balance_loss_is_the_variation_of_importance_and_load():
     layer, x = _layer(), _inputs()
 
-    output = layer(tf.constant(x), tf.constant(MASK))
+    output = layer(tf.constant(x), tf.constant(MASK), SPACE_ID)
 
     importance, load = np.zeros(NUM_EXPERTS), np.zeros(NUM_EXPERTS)
     for row in x[MASK]:
@@ -103,7 +104,7 @@ def test_balance_loss_is_the_variation_of_importance_and_load():
         load[chosen] += 1
     expected = sum(v.var() / v.mean() ** 2 for v in (importance, load))
     np.testing.assert_allclose(output.balance_loss, expected, rtol=1e-4)
-    np.testing.assert_array_equal(output.load, load)
+    np.testing.assert_array_equal(output.stats.load, load)
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -114,14 +115,16 @@ def test_padding_reaches_no_expert_no_loss_and_no_load(training):
     other[~MASK] *= 100.0
 
     first, second = (
-        layer(tf.constant(z), tf.constant(MASK), _stream() if training else None)
+        layer(
+            tf.constant(z), tf.constant(MASK), SPACE_ID, _stream() if training else None
+        )
         for z in (x, other)
     )
 
     np.testing.assert_allclose(first.values, second.values, atol=1e-6)
     np.testing.assert_array_equal(first.balance_loss, second.balance_loss)
-    np.testing.assert_array_equal(first.load, second.load)
-    assert tf.reduce_sum(first.load) == K * MASK.sum()
+    np.testing.assert_array_equal(first.stats.load, second.stats.load)
+    assert tf.reduce_sum(first.stats.load) == K * MASK.sum()
     np.testing.assert_array_equal(first.values.numpy()[~MASK], 0.0)
 
 
@@ -131,7 +134,7 @@ def test_a_batch_of_padding_is_finite(training):
     mask = tf.zeros(MASK.shape, tf.bool)
 
     with tf.GradientTape() as tape:
-        output = layer(x, mask, _stream() if training else None)
+        output = layer(x, mask, SPACE_ID, _stream() if training else None)
         loss = tf.reduce_sum(output.values) + output.balance_loss
     gradients = tape.gradient(
         loss, layer.trainable_variables, unconnected_gradients="zero"
@@ -147,7 +150,7 @@ def test_gradients_reach_exactly_the_chosen_experts():
     mask = tf.constant([[True, True, False]])
 
     with tf.GradientTape() as tape:
-        output = layer(tf.constant(x), mask)
+        output = layer(tf.constant(x), mask, SPACE_ID)
         loss = tf.reduce_sum(output.values * _random(1, 3, HIDDEN_SIZE, seed=1))
     gradients = tape.gradient(loss, [layer.kernel_0, layer.kernel_1])
 
@@ -176,7 +179,7 @@ def test_gradients_are_those_of_a_dense_formulation(form):
 
     def sparse(x):
         with compilation.tracing_for_xla(form == "compiled"):
-            return layer(x, tf.constant(MASK)).values
+            return layer(x, tf.constant(MASK), SPACE_ID).values
 
     def gradients(function, x):
         with tf.GradientTape() as tape:
@@ -196,7 +199,7 @@ def test_every_variable_learns_from_task_and_balance():
     layer, x = _layer(), tf.constant(_inputs())
 
     with tf.GradientTape(persistent=True) as tape:
-        output = layer(x, tf.constant(MASK), _stream())
+        output = layer(x, tf.constant(MASK), SPACE_ID, _stream())
         task = tf.reduce_sum(output.values * _random(*MASK.shape, HIDDEN_SIZE, seed=1))
     of_task = tape.gradient(task, layer.trainable_variables)
     of_balance = tape.gradient(output.balance_loss, [layer.gate, layer.noise])
@@ -211,9 +214,9 @@ def test_untrained_gates_choose_at_random_and_are_balanced():
     )
     x = tf.constant(_random(40, 50, HIDDEN_SIZE))
 
-    output = layer(x, tf.ones([40, 50], tf.bool), _stream())
+    output = layer(x, tf.ones([40, 50], tf.bool), SPACE_ID, _stream())
 
-    np.testing.assert_allclose(output.load, [800.0] * 5, rtol=0.1)
+    np.testing.assert_allclose(output.stats.load, [800.0] * 5, rtol=0.1)
     assert output.balance_loss < 0.01
 
 
@@ -221,7 +224,8 @@ def test_noise_repeats_for_the_same_seed_and_differs_for_another():
     layer, x, mask = _layer(), tf.constant(_inputs()), tf.constant(MASK)
 
     first, again, other = (
-        layer(x, mask, _stream(seed)).values.numpy() for seed in (SEED, SEED, (1, 3))
+        layer(x, mask, SPACE_ID, _stream(seed)).values.numpy()
+        for seed in (SEED, SEED, (1, 3))
     )
 
     np.testing.assert_array_equal(first, again)
@@ -238,12 +242,12 @@ def test_bfloat16_stays_near_float32():
     layer, x, mask = _layer(), _inputs(), tf.constant(MASK)
     x = tf.constant(x, tf.bfloat16)
 
-    low, high = layer(x, mask), layer(tf.cast(x, tf.float32), mask)
+    low, high = layer(x, mask, SPACE_ID), layer(tf.cast(x, tf.float32), mask, SPACE_ID)
 
     assert low.values.dtype == tf.bfloat16
     assert low.balance_loss.dtype == tf.float32
     np.testing.assert_allclose(tf.cast(low.values, tf.float32), high.values, atol=0.05)
-    np.testing.assert_array_equal(low.load, high.load)
+    np.testing.assert_array_equal(low.stats.load, high.stats.load)
 
 
 # Capacity. 24 positions, 1 of 3 experts each: perfect balance gives 8 rows to each.
@@ -259,19 +263,23 @@ def _crowded_layer():
 def test_in_training_the_positions_beyond_the_capacity_are_dropped():
     layer = _crowded_layer()
 
-    output = layer(tf.constant(CROWD, tf.float32), tf.constant(CROWD_MASK), _stream())
+    output = layer(
+        tf.constant(CROWD, tf.float32), tf.constant(CROWD_MASK), SPACE_ID, _stream()
+    )
 
     first_eight = np.arange(24).reshape(2, 12) < 8
     expected = reference.experts_of(layer, CROWD, first_eight, 1)
     np.testing.assert_allclose(output.values, expected, atol=1e-4)
-    np.testing.assert_array_equal(output.load, [0, 24, 0])
+    np.testing.assert_array_equal(output.stats.load, [0, 24, 0])
 
 
 def test_padding_takes_no_row_from_those_who_need_it():
     layer = _crowded_layer()
     mask = np.arange(12) < np.array([[5], [12]])
 
-    output = layer(tf.constant(CROWD, tf.float32), tf.constant(mask), _stream())
+    output = layer(
+        tf.constant(CROWD, tf.float32), tf.constant(mask), SPACE_ID, _stream()
+    )
 
     kept = np.arange(12) < np.array([[5], [3]])
     expected = reference.experts_of(layer, CROWD, kept, 1)
@@ -281,7 +289,7 @@ def test_padding_takes_no_row_from_those_who_need_it():
 def test_evaluation_drops_nothing():
     layer = _crowded_layer()
 
-    output = layer(tf.constant(CROWD, tf.float32), tf.constant(CROWD_MASK))
+    output = layer(tf.constant(CROWD, tf.float32), tf.constant(CROWD_MASK), SPACE_ID)
 
     expected = reference.experts_of(layer, CROWD, CROWD_MASK, 1)
     np.testing.assert_allclose(output.values, expected, atol=1e-4)
@@ -293,7 +301,7 @@ def test_evaluation_compiled_by_xla_drops_nothing():
     @tf.function(jit_compile=True)
     def evaluate(x):
         with compilation.tracing_for_xla():
-            return layer(x, tf.constant(CROWD_MASK)).values
+            return layer(x, tf.constant(CROWD_MASK), SPACE_ID).values
 
     values = evaluate(tf.constant(CROWD, tf.float32))
 
@@ -310,7 +318,8 @@ def test_dropping_does_not_look_into_the_future(position):
     mask = tf.ones([1, 30], tf.bool)
 
     y, y_changed = (
-        layer(tf.constant(z), mask, _stream()).values.numpy() for z in (x, changed)
+        layer(tf.constant(z), mask, SPACE_ID, _stream()).values.numpy()
+        for z in (x, changed)
     )
 
     assert (y == 0).all(-1).any()  # some are dropped
@@ -323,7 +332,7 @@ def test_a_dropped_position_gets_no_gradient():
 
     with tf.GradientTape() as tape:
         tape.watch(x)
-        y = layer(x, tf.constant(CROWD_MASK), _stream()).values
+        y = layer(x, tf.constant(CROWD_MASK), SPACE_ID, _stream()).values
     gradient = tape.gradient(y, x).numpy().reshape(24, HIDDEN_SIZE)
 
     np.testing.assert_array_equal(np.abs(gradient).max(1) > 0, np.arange(24) < 8)

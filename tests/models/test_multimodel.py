@@ -145,7 +145,7 @@ def _conv_block(block, x, *, causal, mask=None):
 
 
 def _experts(block, x, mask):
-    mixed = reference.experts_of(block.experts, x, mask, HPARAMS.moe_k)
+    mixed = reference.experts_of(block.feed_forward.net, x, mask, HPARAMS.moe_k)
     return reference.layer_norm_of(block.layer_norm, x + mixed)
 
 
@@ -232,7 +232,8 @@ def test_the_balance_losses_are_weighted(model):
 def test_expert_load_counts_real_positions_of_inputs_and_targets(model):
     batch = model.prepare(tiny_models.make_batch("text_to_text"), "text_to_text")
 
-    load = model(batch, problem="text_to_text").expert_load
+    experts = model(batch, problem="text_to_text").experts
+    load = {name: stats.load for name, stats in experts.items()}
 
     assert tf.reduce_sum(load["encoder_experts"]) == HPARAMS.moe_k * (9 + 6)
     assert tf.reduce_sum(load["decoder_experts"]) == HPARAMS.moe_k * (7 + 5)

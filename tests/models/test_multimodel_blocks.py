@@ -11,6 +11,7 @@ from t2t_mm.models import multimodel_blocks as blocks
 
 HIDDEN_SIZE = 12
 HPARAMS = tiny_models.make_hparams(dropout=0.4, attention_dropout=0.3)
+SPACE_ID = tf.constant(3)
 MASK = np.arange(7) < np.array([[7], [4]])
 SOURCE_MASK = np.arange(5) < np.array([[3], [5]])
 
@@ -145,26 +146,26 @@ def test_attention_weights_are_dropped_in_training():
     np.testing.assert_array_equal(dropped, again)
 
 
-def test_moe_block_is_the_norm_of_input_plus_experts():
-    block = tiny_models.perturb(blocks.MoeBlock(HPARAMS, name="experts"))
+def test_expert_block_is_the_norm_of_input_plus_experts():
+    block = tiny_models.perturb(blocks.ExpertBlock(HPARAMS, name="experts"))
     x = _sequence()
 
-    output = block(tf.constant(x), tf.constant(MASK), None)
+    output = block(tf.constant(x), tf.constant(MASK), SPACE_ID, None)
 
-    mixed = reference.experts_of(block.experts, x, MASK, HPARAMS.moe_k)
+    mixed = reference.experts_of(block.feed_forward.net, x, MASK, HPARAMS.moe_k)
     expected = reference.layer_norm_of(block.layer_norm, x + mixed)
     np.testing.assert_allclose(output.values, expected, atol=1e-3)
-    assert tf.reduce_sum(output.load) == HPARAMS.moe_k * MASK.sum()
+    assert tf.reduce_sum(output.stats.load) == HPARAMS.moe_k * MASK.sum()
 
 
-@pytest.mark.parametrize("block_cls", [blocks.AttentionBlock, blocks.MoeBlock])
+@pytest.mark.parametrize("block_cls", [blocks.AttentionBlock, blocks.ExpertBlock])
 def test_gradient_reaches_every_variable(block_cls):
     block = tiny_models.perturb(block_cls(HPARAMS, name="block"))
     x = tf.constant(_sequence())
 
     with tf.GradientTape() as tape:
-        if block_cls is blocks.MoeBlock:
-            output = block(x, tf.constant(MASK), _stream())
+        if block_cls is blocks.ExpertBlock:
+            output = block(x, tf.constant(MASK), SPACE_ID, _stream())
             y, loss = output.values, output.balance_loss
         else:
             y, loss = block(x, _source(), _stream()), 0.0
