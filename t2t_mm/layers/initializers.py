@@ -29,19 +29,26 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def make_variable(
-    name: str, shape: Sequence[int], initializer: Initializer
+    name: str,
+    shape: Sequence[int],
+    initializer: Initializer,
+    *,
+    trainable: bool = True,
 ) -> tf.Variable:
-    """Returns a trainable float32 variable in the current name scope.
+    """Returns a float32 variable in the current name scope.
 
     Args:
       name: last part of the variable's name.
       shape: its shape.
       initializer: called with `shape` and a `[2]` int32 seed.
+      trainable: whether the optimizer changes it.
     """
     with tf.name_scope(name) as scope:
         full_name = scope.rstrip("/")
     seed = tf.constant([_SEED.get(), zlib.crc32(full_name.encode()) >> 1], tf.int32)
-    return tf.Variable(initializer(shape, seed), name=name, dtype=tf.float32)
+    return tf.Variable(
+        initializer(shape, seed), name=name, dtype=tf.float32, trainable=trainable
+    )
 
 
 def zeros(shape: Sequence[int], seed: tf.Tensor) -> tf.Tensor:

@@ -1,8 +1,7 @@
 """Sparsely gated mixture of experts (Shazeer et al. 2017).
 
-Every position goes to the `k` experts that its gate ranks highest. Dispatch sorts the
-(position, choice) pairs by expert and gives each expert a table of `capacity` rows:
-all shapes are static, nothing loops over experts, and no expert sees a row of padding.
+A gate ranks the experts for every position (`routing.py`), positions are gathered into
+a table per expert and back (`dispatch.py`), and all experts run as one batched product.
 """
 
 import math
@@ -10,28 +9,18 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from t2t_mm.layers import compilation, initializers, randomness
+from t2t_mm.features import NUM_SPACES
+from t2t_mm.layers import (
+    compilation,
+    dispatch,
+    feed_forward,
+    initializers,
+    randomness,
+    routing,
+)
 
-_NOISE_EPSILON = 1e-2  # keeps the noise from vanishing
-_CV_EPSILON = 1e-10  # keeps the loss of an empty batch finite
 _CAPACITY_MULTIPLE = 8
-
-
-class Gating(NamedTuple):
-    """Which experts a position goes to, and with which weight.
-
-    Attributes:
-      experts: `[positions, k]` int32, best first.
-      gates: `[positions, k]` float32; they sum to 1, or are 0 at padding.
-      importance: `[num_experts]` float32, sum of the gates of each expert.
-      load: `[num_experts]` float32, number of positions of each expert; with noise,
-        its smooth expectation.
-    """
-
-    experts: tf.Tensor
-    gates: tf.Tensor
-    importance: tf.Tensor
-    load: tf.Tensor
+_ROUTER_VARIANCE = 0.1  # of a small initial gate (Fedus et al. 2021, section 2.4)
 
 
 class ExpertStats(NamedTuple):
@@ -39,9 +28,15 @@ class ExpertStats(NamedTuple):
 
     Attributes:
       load: `[num_experts]`, number of positions that chose each expert.
+      dropped: `[]`, number of choices for which the expert had no room.
+      entropy: `[]`, entropies of the gate's distributions, in nats.
+      positions: `[]`, number of positions.
     """
 
     load: tf.Tensor
+    dropped: tf.Tensor
+    entropy: tf.Tensor
+    positions: tf.Tensor
 
 
 class MoeOutput(NamedTuple):
@@ -58,128 +53,116 @@ class MoeOutput(NamedTuple):
     stats: ExpertStats | None
 
 
-def noisy_top_k_gating(
-    clean: tf.Tensor,
-    noise_logits: tf.Tensor,
-    k: int,
-    mask: tf.Tensor,
-    rng: randomness.RandomStream | None,
-) -> Gating:
-    """Chooses `k` experts for every position (Shazeer et al. 2017, section 2.1).
+class Gate(tf.Module):
+    """Ranks the experts for every position, in float32 whatever the activations."""
 
-    Args:
-      clean: `[positions, num_experts]` float32, gate logits.
-      noise_logits: `[positions, num_experts]` float32; softplus of them is the
-        deviation of the noise.
-      k: experts per position.
-      mask: `[positions]` bool; padding has gates 0 and counts nowhere.
-      rng: None outside training, which leaves the noise out and counts load exactly.
-    """
-    num_experts = clean.shape[1]
-    deviation = tf.nn.softplus(noise_logits) + _NOISE_EPSILON
-    logits = clean
-    if rng is not None:
-        noise = tf.random.stateless_normal(tf.shape(clean), rng.next_seed())
-        logits = clean + noise * deviation
-    top_logits, top_experts = tf.math.top_k(logits, min(k + 1, num_experts))
-    kept = tf.cast(mask, tf.float32)[:, None]
-    gates = tf.nn.softmax(top_logits[:, :k]) * kept
-    chosen = tf.one_hot(top_experts[:, :k], num_experts) * kept[:, :, None]
-    importance = tf.einsum("nk,nke->e", gates, chosen)
-    if rng is None or k == num_experts:
-        load = tf.reduce_sum(chosen, [0, 1])
-    else:
-        in_top_k = _probability_in_top_k(clean, logits, deviation, top_logits, k)
-        load = tf.reduce_sum(in_top_k * kept, 0)
-    return Gating(top_experts[:, :k], gates, importance, load)
+    def __init__(
+        self,
+        hidden_size: int,
+        num_experts: int,
+        *,
+        k: int,
+        router: str,
+        sees_command: bool,
+        balance: str,
+        loss_coef: float,
+        bias_rate: float,
+        z_loss_coef: float,
+    ) -> None:
+        """Creates the variables; the arguments are those of `MixtureOfExperts`."""
+        super().__init__(name="gate")
+        self._k = k
+        self._balance = balance
+        self._loss_coef = loss_coef
+        self._bias_rate = bias_rate
+        self._z_loss_coef = z_loss_coef
+        shape = [hidden_size, num_experts]
+        noisy = router == "noisy_top_k"
+        small = initializers.normal(math.sqrt(_ROUTER_VARIANCE / hidden_size))
+        self.noise = self.command = self.bias = None
+        with self.name_scope:
+            # Zero with noise, small without: routing starts random and balanced.
+            self.kernel = initializers.make_variable(
+                "kernel", shape, initializers.zeros if noisy else small
+            )
+            if noisy:
+                self.noise = initializers.make_variable(
+                    "noise", shape, initializers.zeros
+                )
+            if sees_command:
+                self.command = initializers.make_variable(
+                    "command", [NUM_SPACES, num_experts], initializers.zeros
+                )
+            if balance == "bias":
+                self.bias = initializers.make_variable(
+                    "bias", [num_experts], initializers.zeros, trainable=False
+                )
 
+    def __call__(
+        self,
+        rows: tf.Tensor,
+        mask: tf.Tensor,
+        space_id: tf.Tensor,
+        rng: randomness.RandomStream | None,
+    ) -> tuple[routing.Gating, tf.Tensor, ExpertStats]:
+        """Returns the choice, the weighted balance loss and the use of the experts.
 
-def _probability_in_top_k(
-    clean: tf.Tensor,
-    noisy: tf.Tensor,
-    deviation: tf.Tensor,
-    top_logits: tf.Tensor,
-    k: int,
-) -> tf.Tensor:
-    """P(x, i): the chance that fresh noise on expert i alone keeps it among the k."""
-    threshold_if_in, threshold_if_out = (
-        top_logits[:, k : k + 1],
-        top_logits[:, k - 1 : k],
-    )
-    is_in = noisy > threshold_if_in
-    threshold = tf.where(is_in, threshold_if_in, threshold_if_out)
-    return 0.5 * tf.math.erfc((threshold - clean) / (deviation * math.sqrt(2.0)))
+        Args:
+          rows: `[positions, hidden_size]`.
+          mask: `[positions]` bool.
+          space_id: `[]` int32, the command.
+          rng: None outside training.
+        """
+        rows = tf.cast(rows, tf.float32)
+        clean = tf.matmul(rows, self.kernel)
+        if self.command is not None:
+            clean += tf.gather(self.command, space_id)
+        gating = self._choose(rows, clean, mask, rng)
+        counts = routing.count_choices(gating.experts, mask, clean.shape[1])
+        if self.bias is not None and rng is not None:
+            overload = counts - tf.reduce_mean(counts)
+            self.bias.assign_sub(self._bias_rate * tf.sign(overload))
+        stats = ExpertStats(
+            load=counts,
+            dropped=tf.zeros([]),
+            entropy=routing.total_entropy(clean, mask),
+            positions=tf.reduce_sum(tf.cast(mask, tf.float32)),
+        )
+        return gating, self._loss(clean, gating, counts, mask), stats
 
+    def _choose(
+        self,
+        rows: tf.Tensor,
+        clean: tf.Tensor,
+        mask: tf.Tensor,
+        rng: randomness.RandomStream | None,
+    ) -> routing.Gating:
+        if self.noise is None:
+            bias = None if self.bias is None else tf.convert_to_tensor(self.bias)
+            return routing.softmax_gating(clean, bias, self._k, mask)
+        if rng is None:
+            return routing.noisy_top_k_gating(clean, clean, self._k, mask, None)
+        noise_logits = tf.matmul(rows, self.noise)
+        return routing.noisy_top_k_gating(clean, noise_logits, self._k, mask, rng)
 
-def squared_variation(x: tf.Tensor) -> tf.Tensor:
-    """Returns CV^2: the variance over the squared mean of `[num_experts]`."""
-    mean, variance = tf.nn.moments(x, axes=[0])
-    return variance / (mean**2 + _CV_EPSILON)
-
-
-class Dispatch(NamedTuple):
-    """Where each (position, choice) pair lies in the experts' tables, and back.
-
-    Attributes:
-      slots: `[positions * k]` int32, row of each pair in the joined tables; the spare
-        row `num_experts * capacity` if it has none.
-      pairs: `[num_experts * capacity]` int32, pair of each row; the spare pair
-        `positions * k` if the row is empty.
-    """
-
-    slots: tf.Tensor
-    pairs: tf.Tensor
-
-
-def plan_dispatch(
-    experts: tf.Tensor, mask: tf.Tensor, num_experts: int, capacity: tf.Tensor
-) -> Dispatch:
-    """Gives every pair a row in its expert's table, first come first served.
-
-    Order is that of the positions, so that within a sequence only earlier positions
-    can take a row away from a later one: dropping stays causal.
-
-    Args:
-      experts: `[positions, k]` int32.
-      mask: `[positions]` bool; padding gets no row.
-      num_experts: number of tables.
-      capacity: `[]` int32, rows per table; pairs beyond it are dropped.
-    """
-    positions, k = tf.shape(experts)[0], experts.shape[1]
-    num_pairs = positions * k
-    # Padding sorts behind all experts.
-    ids = tf.reshape(tf.where(mask[:, None], experts, num_experts), [-1])
-    index = tf.range(num_pairs)
-    order = tf.argsort(ids * num_pairs + index)  # unique keys: stable by construction
-    counts = tf.math.unsorted_segment_sum(tf.ones_like(ids), ids, num_experts + 1)
-    starts = tf.cumsum(counts, exclusive=True)
-    rank = tf.math.invert_permutation(order) - tf.gather(starts, ids)
-    spare = num_experts * capacity
-    has_row = (rank < capacity) & (ids < num_experts)
-    slots = tf.where(has_row, ids * capacity + rank, spare)
-    pairs = tf.tensor_scatter_nd_update(
-        tf.fill([spare + 1], num_pairs), slots[:, None], index
-    )
-    return Dispatch(slots, pairs[:-1])
-
-
-@tf.custom_gradient
-def _take_rows(
-    x: tf.Tensor, forward: tf.Tensor, backward: tf.Tensor
-) -> tuple[tf.Tensor, object]:
-    """Gathers rows of `x`; index `len(x)` means a row of zeros.
-
-    `forward` names every row at most once and `backward` is its inverse, so that the
-    gradient is a gather as well, where TensorFlow would scatter.
-    """
-
-    def with_zero_row(rows: tf.Tensor) -> tf.Tensor:
-        return tf.pad(rows, [[0, 1], [0, 0]])
-
-    def gradient(dy: tf.Tensor) -> tuple[tf.Tensor, None, None]:
-        return tf.gather(with_zero_row(dy), backward), None, None
-
-    return tf.gather(with_zero_row(x), forward), gradient
+    def _loss(
+        self,
+        clean: tf.Tensor,
+        gating: routing.Gating,
+        counts: tf.Tensor,
+        mask: tf.Tensor,
+    ) -> tf.Tensor:
+        loss = tf.zeros([])
+        if self._balance == "cv":
+            loss += self._loss_coef * (
+                routing.squared_variation(gating.importance)
+                + routing.squared_variation(gating.load)
+            )
+        elif self._balance == "switch":
+            loss += self._loss_coef * routing.switch_loss(clean, counts, mask)
+        if self._z_loss_coef:
+            loss += self._z_loss_coef * routing.z_loss(clean, mask)
+        return loss
 
 
 class MixtureOfExperts(tf.Module):
@@ -193,7 +176,16 @@ class MixtureOfExperts(tf.Module):
         num_experts: int,
         k: int,
         capacity_factor: float,
+        activation: str = "relu",
+        autoscale: bool = False,
+        num_shared_experts: int = 0,
+        router: str = "noisy_top_k",
+        sees_command: bool = False,
+        balance: str = "cv",
         loss_coef: float = 1.0,
+        bias_rate: float = 0.0,
+        z_loss_coef: float = 0.0,
+        route_padding: bool = False,
         name: str,
     ) -> None:
         """Creates the variables.
@@ -204,8 +196,18 @@ class MixtureOfExperts(tf.Module):
           num_experts: number of experts.
           k: experts per position.
           capacity_factor: rows per expert in training, as a multiple of what perfect
-            balance needs. Evaluation and decoding never drop a position.
-          loss_coef: weight of CV^2(importance) + CV^2(load).
+            balance needs; 0 for as many as are needed. Evaluation and decoding never
+            drop a position.
+          activation: between the two layers, of `feed_forward.ACTIVATIONS`.
+          autoscale: multiply outputs by (filter_size / hidden_size)^-1/2.
+          num_shared_experts: experts that every position uses, with weight 1.
+          router: "noisy_top_k" or "softmax".
+          sees_command: whether the gate's logits also depend on the command.
+          balance: "cv", "switch", "bias" or "none".
+          loss_coef: weight of the loss "cv" or "switch".
+          bias_rate: how far "bias" moves per step.
+          z_loss_coef: weight of the z-loss.
+          route_padding: treat padding like data, as Tensor2Tensor did.
           name: scope of the variables.
 
         Raises:
@@ -220,22 +222,39 @@ class MixtureOfExperts(tf.Module):
         self._k = k
         self._num_experts = num_experts
         self._capacity_factor = capacity_factor
-        self._loss_coef = loss_coef
+        self._activation = activation
+        self._scale = feed_forward.output_scale(
+            hidden_size, filter_size, autoscale=autoscale
+        )
+        self._route_padding = route_padding
+        width = feed_forward.hidden_width(activation, filter_size)
         with self.name_scope:
-            # Zero gates: routing starts random and balanced.
-            self.gate, self.noise = (
-                initializers.make_variable(
-                    part, [hidden_size, num_experts], initializers.zeros
-                )
-                for part in ("gate", "noise")
+            self.gate = Gate(
+                hidden_size,
+                num_experts,
+                k=k,
+                router=router,
+                sees_command=sees_command,
+                balance=balance,
+                loss_coef=loss_coef,
+                bias_rate=bias_rate,
+                z_loss_coef=z_loss_coef,
             )
             glorot = initializers.glorot_uniform(hidden_size, filter_size)
             self.kernel_0 = initializers.make_variable(
-                "kernel_0", [num_experts, hidden_size, filter_size], glorot
+                "kernel_0", [num_experts, hidden_size, width], glorot
             )
             self.kernel_1 = initializers.make_variable(
                 "kernel_1", [num_experts, filter_size, hidden_size], glorot
             )
+            self.shared = None
+            if num_shared_experts:
+                self.shared = feed_forward.DenseFeedForward(
+                    hidden_size,
+                    num_shared_experts * filter_size,
+                    activation=activation,
+                    name="shared",
+                )
 
     def __call__(
         self,
@@ -254,59 +273,49 @@ class MixtureOfExperts(tf.Module):
         """
         rows = tf.reshape(x, [-1, x.shape[-1]])
         row_mask = tf.reshape(mask, [-1])
-        routed = tf.cast(rows, tf.float32)
-        gating = noisy_top_k_gating(
-            tf.matmul(routed, self.gate),
-            tf.matmul(routed, self.noise),
-            self._k,
-            row_mask,
-            rng,
-        )
-        mixed, counts = self._mix(rows, row_mask, gating, training=rng is not None)
-        balance_loss = squared_variation(gating.importance) + squared_variation(
-            gating.load
-        )
-        return MoeOutput(
-            tf.reshape(mixed, tf.shape(x)),
-            self._loss_coef * balance_loss,
-            ExpertStats(counts),
-        )
+        if self._route_padding:
+            row_mask = tf.ones_like(row_mask)
+        gating, loss, stats = self.gate(rows, row_mask, space_id, rng)
+        mixed, dropped = self._mix(rows, row_mask, gating, stats, rng is not None)
+        values = tf.reshape(mixed, tf.shape(x))
+        if self.shared is not None:
+            values += self.shared(x)
+        return MoeOutput(values, loss, stats._replace(dropped=dropped))
 
     def _mix(
-        self, rows: tf.Tensor, mask: tf.Tensor, gating: Gating, *, training: bool
+        self,
+        rows: tf.Tensor,
+        mask: tf.Tensor,
+        gating: routing.Gating,
+        stats: ExpertStats,
+        training: bool,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        chosen = tf.where(mask[:, None], gating.experts, self._num_experts)
-        counts = tf.math.unsorted_segment_sum(
-            tf.ones_like(chosen), chosen, self._num_experts + 1
-        )[:-1]
-        capacity = self._capacity(tf.shape(rows)[0], counts, training=training)
-        plan = plan_dispatch(gating.experts, mask, self._num_experts, capacity)
+        capacity = self._capacity(tf.shape(rows)[0], stats.load, training=training)
+        plan = dispatch.plan_dispatch(gating.experts, mask, self._num_experts, capacity)
         hidden_size = rows.shape[1]
-        # [positions, hidden] -> [positions * k, hidden]
-        repeated = tf.reshape(
-            tf.tile(rows[:, None], [1, self._k, 1]), [-1, hidden_size]
-        )
+        # [experts * capacity, hidden] -> [experts, capacity, hidden]
         tables = tf.reshape(
-            _take_rows(repeated, plan.pairs, plan.slots),
-            [self._num_experts, capacity, hidden_size],
+            dispatch.to_tables(rows, plan), [self._num_experts, capacity, hidden_size]
         )
-        hidden = tf.nn.relu(tf.matmul(tables, tf.cast(self.kernel_0, rows.dtype)))
-        outputs = tf.matmul(hidden, tf.cast(self.kernel_1, rows.dtype))
-        # [experts, capacity, hidden] -> [positions, k, hidden]
-        answers = tf.reshape(
-            _take_rows(tf.reshape(outputs, [-1, hidden_size]), plan.slots, plan.pairs),
-            [-1, self._k, hidden_size],
-        )
-        gates = tf.cast(gating.gates, rows.dtype)[:, :, None]
-        return tf.reduce_sum(gates * answers, 1), tf.cast(counts, tf.float32)
+        outputs = tf.reshape(self._run_experts(tables), [-1, hidden_size])
+        gates = tf.cast(gating.gates, rows.dtype) * self._scale
+        dropped = tf.reduce_sum(stats.load) - tf.reduce_sum(plan.has_slot)
+        return dispatch.from_tables(outputs, gates, plan), dropped
+
+    def _run_experts(self, tables: tf.Tensor) -> tf.Tensor:
+        hidden = tf.matmul(tables, tf.cast(self.kernel_0, tables.dtype))
+        hidden = feed_forward.activate(hidden, self._activation)
+        return tf.matmul(hidden, tf.cast(self.kernel_1, tables.dtype))
 
     def _capacity(
-        self, positions: tf.Tensor, counts: tf.Tensor, *, training: bool
+        self, positions: tf.Tensor, load: tf.Tensor, *, training: bool
     ) -> tf.Tensor:
         """Rows per expert: fixed in training, enough for everything otherwise."""
-        if not training:
-            # XLA needs a static shape, and only one row per position is always enough.
-            return positions if compilation.is_for_xla() else tf.reduce_max(counts)
+        if not training or not self._capacity_factor:
+            if compilation.is_for_xla():
+                # A static shape: only one row per position is always enough.
+                return positions
+            return tf.maximum(tf.cast(tf.reduce_max(load), tf.int32), 1)
         balanced = self._k / self._num_experts * tf.cast(positions, tf.float32)
         rows = tf.cast(tf.math.ceil(self._capacity_factor * balanced), tf.int32)
         rounded = -(-rows // _CAPACITY_MULTIPLE) * _CAPACITY_MULTIPLE

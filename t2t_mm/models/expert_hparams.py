@@ -74,6 +74,11 @@ class ExpertHParams(hparam.HParams):
         self.check_choice("moe_router", ROUTERS)
         self.check_choice("moe_router_input", ROUTER_INPUTS)
         self.check_choice("moe_balance", BALANCES)
+        if self.moe_balance == "bias" and self.moe_router != "softmax":
+            raise ValueError(
+                "`moe_balance` 'bias' replaces noise: it needs `moe_router` 'softmax'; "
+                f"got '{self.moe_router}'."
+            )
         if self.moe_k > self.moe_num_experts:
             raise ValueError(
                 f"`moe_k` ({self.moe_k}) must be at most `moe_num_experts` "

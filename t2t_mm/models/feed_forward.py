@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from t2t_mm.layers import core, moe, randomness
+from t2t_mm.layers import feed_forward, moe, randomness
 from t2t_mm.models.expert_hparams import ExpertHParams
 
 
@@ -26,10 +26,17 @@ class FeedForward(tf.Module):
         super().__init__(name=name)
         width = filter_size or hparams.moe_filter_size
         size = hparams.hidden_size
+        self._is_dense = hparams.feed_forward == "dense"
         with self.name_scope:
-            if hparams.feed_forward == "dense":
+            if self._is_dense:
                 active = hparams.moe_k + hparams.moe_num_shared_experts
-                self.net: tf.Module = DenseFeedForward(size, active * width)
+                self.net: tf.Module = feed_forward.DenseFeedForward(
+                    size,
+                    active * width,
+                    activation=hparams.moe_activation,
+                    autoscale=hparams.moe_autoscale,
+                    name="dense",
+                )
             else:
                 self.net = moe.MixtureOfExperts(
                     size,
@@ -37,7 +44,16 @@ class FeedForward(tf.Module):
                     num_experts=hparams.moe_num_experts,
                     k=hparams.moe_k,
                     capacity_factor=hparams.moe_capacity_factor,
+                    activation=hparams.moe_activation,
+                    autoscale=hparams.moe_autoscale,
+                    num_shared_experts=hparams.moe_num_shared_experts,
+                    router=hparams.moe_router,
+                    sees_command=hparams.moe_router_input == "token+task",
+                    balance=hparams.moe_balance,
                     loss_coef=hparams.moe_loss_coef,
+                    bias_rate=hparams.moe_bias_rate,
+                    z_loss_coef=hparams.moe_router_z_loss,
+                    route_padding=hparams.moe_route_padding,
                     name="experts",
                 )
 
@@ -56,31 +72,6 @@ class FeedForward(tf.Module):
           space_id: `[]` int32, the command, for gates that see it.
           rng: None outside training.
         """
+        if self._is_dense:
+            return moe.MoeOutput(self.net(x), tf.zeros([]), None)
         return self.net(x, mask, space_id, rng)
-
-
-class DenseFeedForward(tf.Module):
-    """Two dense layers with a ReLU between, without biases, like one wide expert."""
-
-    def __init__(self, hidden_size: int, filter_size: int) -> None:
-        """Creates `2 * hidden_size * filter_size` parameters."""
-        super().__init__(name="dense")
-        with self.name_scope:
-            self.hidden = core.Dense(
-                hidden_size, filter_size, use_bias=False, name="hidden"
-            )
-            self.output = core.Dense(
-                filter_size, hidden_size, use_bias=False, name="output"
-            )
-
-    def __call__(
-        self,
-        x: tf.Tensor,
-        mask: tf.Tensor,
-        space_id: tf.Tensor,
-        rng: randomness.RandomStream | None,
-    ) -> moe.MoeOutput:
-        """Maps `[batch, length, hidden_size]` to the same shape; there is no loss."""
-        del mask, space_id, rng
-        values = self.output(tf.nn.relu(self.hidden(x)))
-        return moe.MoeOutput(values, tf.constant(0.0), None)

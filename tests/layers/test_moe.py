@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import goldens
 import numpy_reference as reference
+import original_names
 import tiny_models
 from t2t_mm.layers import compilation, moe, randomness
 
@@ -22,7 +24,7 @@ def _stream(seed=SEED):
     return randomness.RandomStream(tf.constant(seed, tf.int32))
 
 
-def _layer(*, k=K, num_experts=NUM_EXPERTS, capacity_factor=2.0):
+def _layer(*, k=K, num_experts=NUM_EXPERTS, capacity_factor=2.0, **settings):
     layer = moe.MixtureOfExperts(
         HIDDEN_SIZE,
         FILTER_SIZE,
@@ -30,16 +32,17 @@ def _layer(*, k=K, num_experts=NUM_EXPERTS, capacity_factor=2.0):
         k=k,
         capacity_factor=capacity_factor,
         name="experts",
+        **settings,
     )
     return tiny_models.perturb(layer, deviation=0.7)
 
 
 def _all_to_one(layer, expert):
     """Sends every position first to `expert`, whatever its (positive) values."""
-    gate = np.zeros(layer.gate.shape, np.float32)
+    gate = np.zeros(layer.gate.kernel.shape, np.float32)
     gate[:, expert] = 1000.0
-    layer.gate.assign(gate)
-    layer.noise.assign(np.zeros_like(gate))
+    layer.gate.kernel.assign(gate)
+    layer.gate.noise.assign(np.zeros_like(gate))
     return layer
 
 
@@ -65,7 +68,7 @@ def test_with_all_experts_chosen_the_layer_is_dense():
 
     output = layer(tf.constant(x), tf.constant(MASK), SPACE_ID)
 
-    gates = reference.softmax(x @ reference.array(layer.gate))
+    gates = reference.softmax(x @ reference.array(layer.gate.kernel))
     hidden = reference.relu(np.einsum("bth,ehf->btef", x, layer.kernel_0))
     answers = np.einsum("btef,efh->bteh", hidden, reference.array(layer.kernel_1))
     dense = np.einsum("bte,bteh->bth", gates, answers) * MASK[..., None]
@@ -77,8 +80,8 @@ def test_the_order_of_experts_does_not_matter():
     before = layer(x, tf.constant(MASK), SPACE_ID)
     order = np.array([3, 0, 4, 1, 2])
     for variable, axis in (
-        (layer.gate, 1),
-        (layer.noise, 1),
+        (layer.gate.kernel, 1),
+        (layer.gate.noise, 1),
         (layer.kernel_0, 0),
         (layer.kernel_1, 0),
     ):
@@ -98,7 +101,7 @@ def test_balance_loss_is_the_variation_of_importance_and_load():
 
     importance, load = np.zeros(NUM_EXPERTS), np.zeros(NUM_EXPERTS)
     for row in x[MASK]:
-        logits = row @ reference.array(layer.gate)
+        logits = row @ reference.array(layer.gate.kernel)
         chosen = np.argsort(-logits)[:K]
         importance[chosen] += reference.softmax(logits[chosen])
         load[chosen] += 1
@@ -154,7 +157,7 @@ def test_gradients_reach_exactly_the_chosen_experts():
         loss = tf.reduce_sum(output.values * _random(1, 3, HIDDEN_SIZE, seed=1))
     gradients = tape.gradient(loss, [layer.kernel_0, layer.kernel_1])
 
-    logits = x[0, :2] @ layer.gate.numpy()
+    logits = x[0, :2] @ layer.gate.kernel.numpy()
     chosen = np.unique(np.argsort(-logits)[:, :K])
     assert 2 <= len(chosen) <= 4
     for gradient in gradients:
@@ -166,10 +169,10 @@ def test_gradients_reach_exactly_the_chosen_experts():
 def test_gradients_are_those_of_a_dense_formulation(form):
     layer, x = _layer(), tf.constant(_inputs())
     upstream = _random(*MASK.shape, HIDDEN_SIZE, seed=1)
-    variables = [layer.gate, layer.kernel_0, layer.kernel_1]
+    variables = [layer.gate.kernel, layer.kernel_0, layer.kernel_1]
 
     def dense(x):
-        logits = tf.einsum("bth,he->bte", x, layer.gate)
+        logits = tf.einsum("bth,he->bte", x, layer.gate.kernel)
         threshold = tf.sort(logits, direction="DESCENDING")[..., K - 1 : K]
         gates = tf.nn.softmax(tf.where(logits >= threshold, logits, -1e9))
         gates *= tf.cast(MASK, tf.float32)[..., None]
@@ -202,7 +205,9 @@ def test_every_variable_learns_from_task_and_balance():
         output = layer(x, tf.constant(MASK), SPACE_ID, _stream())
         task = tf.reduce_sum(output.values * _random(*MASK.shape, HIDDEN_SIZE, seed=1))
     of_task = tape.gradient(task, layer.trainable_variables)
-    of_balance = tape.gradient(output.balance_loss, [layer.gate, layer.noise])
+    of_balance = tape.gradient(
+        output.balance_loss, [layer.gate.kernel, layer.gate.noise]
+    )
 
     for gradient in [*of_task, *of_balance]:
         assert np.abs(gradient).max() > 0
@@ -335,108 +340,173 @@ def test_a_dropped_position_gets_no_gradient():
         y = layer(x, tf.constant(CROWD_MASK), SPACE_ID, _stream()).values
     gradient = tape.gradient(y, x).numpy().reshape(24, HIDDEN_SIZE)
 
-    np.testing.assert_array_equal(np.abs(gradient).max(1) > 0, np.arange(24) < 8)
+    assert (gradient[:8] != 0).any()
+    np.testing.assert_array_equal(gradient[8:], np.zeros([16, HIDDEN_SIZE]))
 
 
-# Gating and losses.
+# What later work added.
 
 
-def _gating(clean, noise_logits, k, rng, mask=None):
-    mask = np.ones(len(clean), bool) if mask is None else mask
-    return moe.noisy_top_k_gating(
-        tf.constant(clean), tf.constant(noise_logits), k, tf.constant(mask), rng
+def test_swiglu_experts_gate_half_of_their_columns_with_the_other():
+    layer, x = _layer(activation="swiglu"), _inputs()
+
+    output = layer(tf.constant(x), tf.constant(MASK), SPACE_ID)
+
+    expected = reference.experts_of(layer, x, MASK, K, reference.swiglu)
+    np.testing.assert_allclose(output.values, expected, atol=1e-5)
+
+
+def test_shared_experts_are_added_with_weight_1():
+    layer, x = _layer(num_shared_experts=2), _inputs()
+
+    output = layer(tf.constant(x), tf.constant(MASK), SPACE_ID)
+
+    shared = layer.shared
+    hidden = reference.relu(x @ reference.array(shared.hidden.kernel))
+    expected = reference.experts_of(layer, x, MASK, K)
+    expected += hidden @ reference.array(shared.output.kernel)
+    assert shared.hidden.kernel.shape == (HIDDEN_SIZE, 2 * FILTER_SIZE)
+    np.testing.assert_allclose(output.values, expected, atol=1e-5)
+
+
+def test_autoscale_divides_by_the_root_of_the_widening():
+    plain, scaled = _layer(), _layer(autoscale=True)
+    x = tf.constant(_inputs())
+
+    y, y_scaled = (
+        layer(x, tf.constant(MASK), SPACE_ID).values for layer in (plain, scaled)
     )
 
+    factor = math.sqrt(HIDDEN_SIZE / FILTER_SIZE)
+    np.testing.assert_allclose(y_scaled, factor * y, rtol=1e-5)
 
-def test_without_noise_the_highest_logits_win():
-    clean = np.array([[0.1, 2.0, -1.0, 1.0], [3.0, 0.0, 1.0, 2.5]], np.float32)
 
-    gating = _gating(clean, clean, 2, None)
+def test_the_gate_may_see_the_command():
+    layer, x = _layer(sees_command=True), tf.constant(_inputs())
 
-    np.testing.assert_array_equal(gating.experts, [[1, 3], [0, 3]])
-    e = math.e
-    np.testing.assert_allclose(
-        gating.gates,
-        [[e / (1 + e), 1 / (1 + e)], [e**0.5 / (1 + e**0.5), 1 / (1 + e**0.5)]],
-        rtol=1e-5,
+    loads = [
+        layer(x, tf.constant(MASK), tf.constant(space)).stats.load.numpy()
+        for space in (3, 3, 8)
+    ]
+
+    np.testing.assert_array_equal(loads[0], loads[1])
+    assert (loads[0] != loads[2]).any()
+
+
+def test_without_room_choices_are_counted_as_dropped():
+    layer = _crowded_layer()
+    x, mask = tf.constant(CROWD, tf.float32), tf.constant(CROWD_MASK)
+
+    training, evaluation = layer(x, mask, SPACE_ID, _stream()), layer(x, mask, SPACE_ID)
+
+    assert training.stats.dropped == 16.0
+    assert evaluation.stats.dropped == 0.0
+    assert training.stats.positions == evaluation.stats.positions == 24.0
+
+
+def test_a_dropless_layer_drops_nothing_in_training():
+    layer = _all_to_one(_layer(k=1, num_experts=3, capacity_factor=0.0), 1)
+
+    output = layer(
+        tf.constant(CROWD, tf.float32), tf.constant(CROWD_MASK), SPACE_ID, _stream()
     )
 
-
-@pytest.mark.parametrize("k", [1, 2, 5])
-def test_importance_sums_to_the_positions_and_load_to_k_times_them(k):
-    clean, mask = _random(9, 5), np.arange(9) < 7
-
-    gating = _gating(clean, _random(9, 5, seed=1), k, None, mask)
-
-    assert tf.reduce_sum(gating.importance).numpy() == pytest.approx(7.0, rel=1e-5)
-    assert tf.reduce_sum(gating.load) == k * 7
-    np.testing.assert_array_equal(gating.gates[7:], np.zeros([2, k]))
+    assert output.stats.dropped == 0.0
+    expected = reference.experts_of(layer, CROWD, CROWD_MASK, 1)
+    np.testing.assert_allclose(output.values, expected, atol=1e-4)
 
 
-def test_importance_under_noise_sums_to_the_positions():
-    gating = _gating(_random(9, 5), _random(9, 5, seed=1), 2, _stream())
+def test_the_bias_moves_against_the_load_in_training_only():
+    layer = _layer(router="softmax", balance="bias", bias_rate=0.5)
+    layer.gate.bias.assign(tf.zeros([NUM_EXPERTS]))
+    x, mask = tf.constant(_inputs()), tf.constant(MASK)
 
-    assert tf.reduce_sum(gating.importance).numpy() == pytest.approx(9.0, rel=1e-5)
+    layer(x, mask, SPACE_ID)
+    np.testing.assert_array_equal(layer.gate.bias, np.zeros(NUM_EXPERTS))
+    load = layer(x, mask, SPACE_ID, _stream()).stats.load.numpy()
 
-
-def test_load_under_noise_counts_exactly_where_all_experts_are_chosen():
-    mask = np.arange(9) < 7
-
-    gating = _gating(_random(9, 5), _random(9, 5, seed=1), 5, _stream(), mask)
-
-    np.testing.assert_array_equal(gating.load, [7.0] * 5)
-
-
-@pytest.mark.parametrize("k", [1, 2, 4])
-def test_load_under_noise_is_how_often_an_expert_is_chosen(k):
-    clean = np.array([0.5, -0.3, 0.0, 1.2, -1.0], np.float32)
-    noise_logits = np.array([0.0, 1.0, -2.0, 0.5, 2.0], np.float32)
-    positions = 20_000
-
-    load = _gating(
-        np.tile(clean, (positions, 1)),
-        np.tile(noise_logits, (positions, 1)),
-        k,
-        _stream(),
-    ).load
-
-    deviation = np.log1p(np.exp(noise_logits)) + 0.01
-    noisy = clean + deviation * np.random.default_rng(7).normal(size=(100_000, 5))
-    chosen = np.argsort(-noisy)[:, :k]
-    frequency = np.bincount(chosen.ravel(), minlength=5) / len(noisy)
-    np.testing.assert_allclose(load / positions, frequency, atol=0.01)
+    assert (load != load.mean()).all()
+    np.testing.assert_array_equal(layer.gate.bias, 0.5 * np.sign(load.mean() - load))
 
 
-def test_load_under_noise_has_a_gradient_and_does_not_count():
-    clean = tf.Variable(_random(9, 5))
+def test_the_bias_evens_out_a_lopsided_router():
+    layer = _layer(k=1, router="softmax", balance="bias", bias_rate=0.01)
+    layer.gate.kernel.assign(_random(HIDDEN_SIZE, NUM_EXPERTS) * 0.1)
+    layer.gate.bias.assign([1.0, 0.0, 0.0, 0.0, 0.0])
+    x, mask = tf.constant(_random(4, 100, HIDDEN_SIZE, seed=4)), tf.ones([4, 100], bool)
+
+    loads = [layer(x, mask, SPACE_ID, _stream()).stats.load.numpy() for _ in range(200)]
+
+    assert loads[0].max() > 0.9 * 400
+    assert loads[-1].max() < 1.6 * 80
+
+
+@pytest.mark.parametrize(
+    ("balance", "z_loss_coef"), [("cv", 0.0), ("switch", 0.0), ("none", 0.3)]
+)
+def test_losses_are_weighted_and_reach_the_gate(balance, z_loss_coef):
+    settings = dict(router="softmax", balance=balance)
+    x, mask = tf.constant(_inputs()), tf.constant(MASK)
+    layer = _layer(**settings, loss_coef=0.5, z_loss_coef=z_loss_coef)
+    twice = _layer(**settings, loss_coef=1.0, z_loss_coef=2 * z_loss_coef)
 
     with tf.GradientTape() as tape:
-        gating = moe.noisy_top_k_gating(
-            clean, tf.zeros([9, 5]), 2, tf.ones([9], tf.bool), _stream()
-        )
-        loss = moe.squared_variation(gating.load)
-    gradient = tape.gradient(loss, clean)
+        loss = layer(x, mask, SPACE_ID, _stream()).balance_loss
+    doubled = twice(x, mask, SPACE_ID, _stream()).balance_loss
 
-    assert np.isfinite(gradient).all()
-    assert np.abs(gradient).max() > 0
-    assert (gating.load.numpy() % 1 != 0).any()
+    assert loss > 0
+    np.testing.assert_allclose(doubled, 2 * loss, rtol=1e-5)
+    assert np.abs(tape.gradient(loss, layer.gate.kernel)).max() > 0
 
 
-def test_squared_variation():
-    x = np.array([1.0, 2.0, 6.0])
-
-    # Mean 3, variance (4 + 1 + 9) / 3.
-    assert moe.squared_variation(tf.constant(x)).numpy() == pytest.approx(14 / 27)
-    assert moe.squared_variation(tf.zeros([3])) == 0.0
-    assert moe.squared_variation(tf.fill([3], 2.0)).numpy() == pytest.approx(0.0)
+# Against Tensor2Tensor.
 
 
-def test_dispatch_gives_rows_in_order_of_position():
-    experts = tf.constant([[0, 2], [2, 0], [2, 1], [0, 2]])
-    mask = tf.constant([True, True, False, True])
+def _experts(variables, layer_number):
+    names = _names(variables, rf"moe_\d+_layer_{layer_number}$")
+    return np.stack([variables[name] for name in names])
 
-    plan = moe.plan_dispatch(experts, mask, 3, tf.constant(2))
 
-    # Pairs 0..7; expert 0 wants 0, 3, 6 and expert 2 wants 1, 2, 7: two rows each.
-    np.testing.assert_array_equal(plan.slots, [0, 4, 5, 1, 6, 6, 6, 6])
-    np.testing.assert_array_equal(plan.pairs, [0, 3, 8, 8, 1, 2])
+def _names(variables, pattern):
+    return original_names.Originals(variables).names(pattern)
+
+
+def _load_original(layer, variables):
+    (gate,) = _names(variables, "gating_gate$")
+    (noise,) = _names(variables, "gating_noise$")
+    layer.gate.kernel.assign(variables[gate])
+    layer.gate.noise.assign(variables[noise])
+    layer.kernel_0.assign(_experts(variables, 0))
+    layer.kernel_1.assign(_experts(variables, 1))
+
+
+@pytest.mark.parametrize(
+    "number", goldens.numbers_of_cases("layer_moe", secondary_experts=0)
+)
+def test_the_layer_is_that_of_the_original(number, monkeypatch):
+    case = goldens.case("layer_moe", number)
+    x, width = case["in:x"], case.entry["expert_hidden"]
+    layer = moe.MixtureOfExperts(
+        x.shape[1],
+        width,
+        num_experts=case.entry["num_experts"],
+        k=case.entry["k"],
+        capacity_factor=0.0,
+        autoscale=True,
+        route_padding=True,
+        name="experts",
+    )
+    _load_original(layer, case.variables)
+    if case.entry["train"]:
+        noise = tf.constant(case["in:noise"])
+        monkeypatch.setattr(tf.random, "stateless_normal", lambda *_, **__: noise)
+
+    output = layer(
+        tf.constant(x[None]),
+        tf.constant(np.any(x != 0, 1)[None]),
+        SPACE_ID,
+        _stream() if case.entry["train"] else None,
+    )
+
+    case.compare("out:y", output.values)
+    case.compare("out:loss_without_coefficient", output.balance_loss)

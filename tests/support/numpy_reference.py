@@ -166,13 +166,18 @@ def attention_of(layer, x, memory, num_heads, visible=None):
     return joined @ array(layer.output.kernel)
 
 
-def experts_of(layer, x, mask, k):
+def swiglu(x):
+    gate, values = np.split(x, 2, -1)
+    return gate / (1 + np.exp(-gate)) * values
+
+
+def experts_of(layer, x, mask, k, activation=relu):
     """The gate-weighted sum of each position's `k` best experts, without noise."""
     y = np.zeros(x.shape)
     for b, t in np.argwhere(mask):
-        logits = x[b, t] @ array(layer.gate)
+        logits = x[b, t] @ array(layer.gate.kernel)
         chosen = np.argsort(-logits)[:k]
         for gate, expert in zip(softmax(logits[chosen]), chosen, strict=True):
-            hidden = relu(x[b, t] @ array(layer.kernel_0)[expert])
+            hidden = activation(x[b, t] @ array(layer.kernel_0)[expert])
             y[b, t] += gate * (hidden @ array(layer.kernel_1)[expert])
     return y

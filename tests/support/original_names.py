@@ -1,7 +1,7 @@
 """Gives our variables the values that the original has under other names.
 
-Each model's golden test holds a table of rows `(pattern, find)`: `pattern` fits whole
-names of our variables, without that of the model, and `find(originals, *groups)` returns
+Each model's golden test holds a table of rows `(pattern, find)`. A `pattern` fits whole
+names of our variables, without that of the model; `find(originals, *groups)` returns
 the value. Groups of digits arrive as ints.
 """
 
