@@ -195,8 +195,9 @@ class Model(tf.Module, abc.ABC):
         encoded = self.encode(features, problem=problem, rng=rng)
         top = self._modality(problem, TARGETS)
         targets, lengths = features[TARGETS], features["targets_length"]
-        body = encoded
-        if top.autoregressive:
+        if not top.autoregressive:
+            body = self.read_off(encoded, features[SPACE_ID], rng)
+        else:
             body = self.decode_body(
                 Embedded(
                     top.targets_bottom(targets),
@@ -235,7 +236,8 @@ class Model(tf.Module, abc.ABC):
     def classify(self, features: Mapping[str, tf.Tensor], *, problem: str) -> tf.Tensor:
         """Returns logits `[batch, 1, classes]` of targets that are not a sequence."""
         encoded = self.encode(features, problem=problem)
-        return self._modality(problem, TARGETS).top(encoded.embedded)
+        body = self.read_off(encoded, features[SPACE_ID], None)
+        return self._modality(problem, TARGETS).top(body.embedded)
 
     def decode_step(
         self,
@@ -263,6 +265,22 @@ class Model(tf.Module, abc.ABC):
         values, state = self.decode_body_step(embedded, state, position)
         mask = tf.ones([tf.shape(values)[0], 1], tf.bool)
         return top.top(Embedded(values[:, None], mask))[:, 0], state
+
+    def read_off(
+        self,
+        encoded: BodyOutput,
+        space_id: tf.Tensor,
+        rng: randomness.RandomStream | None,
+    ) -> BodyOutput:
+        """Returns what targets that are no sequence are read off: the encoder's output.
+
+        Args:
+          encoded: from `encode_body`.
+          space_id: `[]` int32, what the targets mean (`SpaceId`).
+          rng: None outside training.
+        """
+        del space_id, rng
+        return encoded
 
     @abc.abstractmethod
     def build_body(self) -> None:

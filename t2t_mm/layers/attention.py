@@ -28,11 +28,38 @@ def causal_bias(length: tf.Tensor) -> tf.Tensor:
     return tf.where(visible, 0.0, _MASKED)[None, None]
 
 
-class MultiHeadAttention(tf.Module):
-    """Attention with projected queries, keys, values and output, without biases."""
+def dot_product_attention(
+    queries: tf.Tensor,
+    keys: tf.Tensor,
+    values: tf.Tensor,
+    bias: tf.Tensor,
+    *,
+    dropout: float = 0.0,
+    rng: randomness.RandomStream | None = None,
+) -> tf.Tensor:
+    """Returns softmax(q k^T / sqrt(depth) + bias) v, the softmax in float32.
 
-    def __init__(self, hidden_size: int, num_heads: int, *, name: str) -> None:
-        """Creates `4 * hidden_size ** 2` parameters.
+    Args:
+      queries: `[..., length, depth]`.
+      keys: `[..., memory_length, depth]`.
+      values: `[..., memory_length, depth]`.
+      bias: float32, broadcast to `[..., length, memory_length]`.
+      dropout: probability of dropping an attention weight.
+      rng: None outside training.
+    """
+    scores = tf.matmul(queries / math.sqrt(queries.shape[-1]), keys, transpose_b=True)
+    weights = tf.nn.softmax(tf.cast(scores, tf.float32) + bias)
+    weights = randomness.dropout(tf.cast(weights, values.dtype), dropout, rng)
+    return tf.matmul(weights, values)
+
+
+class MultiHeadAttention(tf.Module):
+    """Attention with projected queries, keys, values and output."""
+
+    def __init__(
+        self, hidden_size: int, num_heads: int, *, use_bias: bool = False, name: str
+    ) -> None:
+        """Creates `4 * hidden_size ** 2` parameters, and as many biases as columns.
 
         Raises:
           ValueError: if `hidden_size` is not a multiple of `num_heads`.
@@ -47,7 +74,7 @@ class MultiHeadAttention(tf.Module):
         self._num_heads = num_heads
         with self.name_scope:
             self.query, self.key, self.value, self.output = (
-                core.Dense(hidden_size, hidden_size, use_bias=False, name=part)
+                core.Dense(hidden_size, hidden_size, use_bias=use_bias, name=part)
                 for part in ("query", "key", "value", "output")
             )
 
@@ -72,13 +99,10 @@ class MultiHeadAttention(tf.Module):
         Returns:
           `[batch, length, hidden_size]`.
         """
-        depth = self._hidden_size // self._num_heads
-        queries = self._split_heads(self.query(x)) / math.sqrt(depth)
-        # [batch, heads, length, depth] -> [batch, heads, length, memory_length]
-        scores = tf.matmul(queries, memory.keys, transpose_b=True)
-        weights = tf.nn.softmax(tf.cast(scores, tf.float32) + bias)
-        weights = randomness.dropout(tf.cast(weights, x.dtype), dropout, rng)
-        return self.output(self._join_heads(tf.matmul(weights, memory.values)))
+        attended = dot_product_attention(
+            self._split_heads(self.query(x)), *memory, bias, dropout=dropout, rng=rng
+        )
+        return self.output(self._join_heads(attended))
 
     def project(self, memory: tf.Tensor) -> KeysValues:
         """Projects `[batch, memory_length, hidden_size]` to keys and values."""

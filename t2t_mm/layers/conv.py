@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from t2t_mm.layers import compilation, core, initializers
+from t2t_mm.layers import compilation, core, initializers, randomness
 
 _NEGATIVE = -1e9  # loses against every activation in a max pool, without infinities
 
@@ -86,8 +86,134 @@ def _depthwise_by_shifts(
     return convolve(padded, kernel)
 
 
+class SeparableConv(tf.Module):
+    """Depthwise convolution and a product at each position, without a bias.
+
+    With `groups` above 1 the channels fall into as many equal parts, and the product
+    mixes within a part only (super-separable: Kaiser et al. 2017, arXiv 1706.03059).
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        output_size: int,
+        *,
+        kernel_size: int,
+        dilation_rate: int = 1,
+        causal: bool = False,
+        groups: int = 1,
+    ) -> None:
+        """Creates `kernel_size * in + in * out / groups` parameters.
+
+        Raises:
+          ValueError: if `groups` does not divide both sizes.
+        """
+        super().__init__(name="separable")
+        _check_groups(groups, input_size, output_size)
+        self._dilation_rate = dilation_rate
+        self._causal = causal
+        self._groups = groups
+        with self.name_scope:
+            self.depthwise_kernel = initializers.make_variable(
+                "depthwise_kernel",
+                [kernel_size, input_size],
+                initializers.normal(1.0 / math.sqrt(kernel_size)),
+            )
+            shape = [groups, input_size // groups, output_size // groups]
+            self.pointwise_kernel = initializers.make_variable(
+                "pointwise_kernel", shape, initializers.glorot_uniform(*shape[1:])
+            )
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        """Maps `[batch, length, input_size]` to `[batch, length, output_size]`."""
+        y = depthwise_conv_sequence(
+            x,
+            self.depthwise_kernel,
+            dilation_rate=self._dilation_rate,
+            causal=self._causal,
+        )
+        return self._mix(y)
+
+    def from_taps(self, taps: tf.Tensor) -> tf.Tensor:
+        """Maps `[batch, kernel_size, input_size]` to `[batch, output_size]`."""
+        kernel = tf.cast(self.depthwise_kernel, taps.dtype)
+        return self._mix(tf.reduce_sum(taps * kernel, axis=1))
+
+    def _mix(self, x: tf.Tensor) -> tf.Tensor:
+        kernel = tf.convert_to_tensor(self.pointwise_kernel)
+        if self._groups == 1:
+            return core.matmul_last_axis(x, kernel[0])
+        parts = tf.split(x, self._groups, axis=-1)
+        mixed = [core.matmul_last_axis(p, kernel[j]) for j, p in enumerate(parts)]
+        return tf.concat(mixed, -1)
+
+
+class GroupedConv(tf.Module):
+    """Ordinary convolutions of equal parts of the channels, then a product of all.
+
+    The merge of Tensor2Tensor's first MultiModel: unlike in `SeparableConv` the parts
+    meet, and the product has a bias.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        output_size: int,
+        *,
+        kernel_size: int,
+        groups: int,
+    ) -> None:
+        """Creates `kernel_size * in * out / groups + out^2 + out` parameters.
+
+        Raises:
+          ValueError: if `groups` does not divide both sizes.
+        """
+        super().__init__(name="grouped")
+        _check_groups(groups, input_size, output_size)
+        self._kernel_size = kernel_size
+        self._groups = groups
+        fan_in, fan_out = input_size // groups, output_size // groups
+        with self.name_scope:
+            self.kernel = initializers.make_variable(
+                "kernel",
+                [groups, kernel_size, fan_in, fan_out],
+                initializers.glorot_uniform(kernel_size * fan_in, fan_out),
+            )
+            self.mix = core.Dense(output_size, output_size, name="mix")
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        """Maps `[batch, length, input_size]` causally to `[batch, length, output]`."""
+        length = tf.shape(x)[1]
+        padded = tf.pad(x, [[0, 0], [self._kernel_size - 1, 0], [0, 0]])
+        taps = [padded[:, i : i + length] for i in range(self._kernel_size)]
+        return self.from_taps(tf.stack(taps, 2))
+
+    def from_taps(self, taps: tf.Tensor) -> tf.Tensor:
+        """Maps `[..., kernel_size, input_size]` to `[..., output_size]`."""
+        kernel = tf.cast(self.kernel, taps.dtype)
+        # [groups, kernel_size, in, out] -> [groups, kernel_size * in, out]
+        flat = tf.reshape(kernel, [self._groups, -1, kernel.shape[3]])
+        parts = []
+        for j, part in enumerate(tf.split(taps, self._groups, axis=-1)):
+            # [..., kernel_size, in] -> [..., kernel_size * in]
+            shape = tf.concat([tf.shape(part)[:-2], [flat.shape[1]]], 0)
+            window = tf.ensure_shape(
+                tf.reshape(part, shape), [*part.shape[:-2], flat.shape[1]]
+            )
+            parts.append(core.matmul_last_axis(window, flat[j]))
+        return self.mix(tf.concat(parts, -1))
+
+
+def _check_groups(groups: int, input_size: int, output_size: int) -> None:
+    if input_size % groups or output_size % groups:
+        raise ValueError(
+            f"{groups} groups must divide the channels, {input_size} in and "
+            f"{output_size} out."
+        )
+
+
 class ConvStep(tf.Module):
-    """LN(SepConv(ReLU(x))) over a sequence, with a cached form for decoding.
+    """LN(conv(ReLU(x))) over a sequence, with a cached form for decoding.
 
     Attributes:
       cache_length: how many past positions a causal step must remember.
@@ -101,52 +227,75 @@ class ConvStep(tf.Module):
         kernel_size: int,
         dilation_rate: int = 1,
         causal: bool = False,
+        separability: int = 0,
         name: str,
     ) -> None:
-        """Creates `kernel_size * in + in * out + 2 * out` parameters.
+        """Creates the variables: `k * in + in * out + 2 * out` at separability 0.
+
+        Args:
+          input_size: channels in.
+          output_size: channels out.
+          kernel_size: number of taps, odd.
+          dilation_rate: distance between two taps, in positions.
+          causal: no position sees a later one.
+          separability: 0 for a `SeparableConv`, -g for one in g groups, g for a
+            `GroupedConv` in g groups (causal and not dilated), as Tensor2Tensor counts.
+          name: scope of the variables.
 
         Raises:
-          ValueError: if `kernel_size` is even.
+          ValueError: if `kernel_size` is even, or if the groups do not fit.
         """
         super().__init__(name=name)
         if kernel_size % 2 == 0:
             raise ValueError(f"`kernel_size` must be odd; got {kernel_size}.")
+        if separability > 0 and (dilation_rate != 1 or not causal):
+            raise ValueError(
+                f"A convolution of separability {separability} must be causal and have "
+                "no dilation."
+            )
+        self._input_size = input_size
         self._dilation_rate = dilation_rate
-        self._causal = causal
         self.cache_length = (kernel_size - 1) * dilation_rate
         with self.name_scope:
-            self.depthwise_kernel = initializers.make_variable(
-                "depthwise_kernel",
-                [kernel_size, input_size],
-                initializers.normal(1.0 / math.sqrt(kernel_size)),
-            )
-            self.pointwise = core.Dense(
-                input_size, output_size, use_bias=False, name="pointwise"
-            )
+            self.conv: SeparableConv | GroupedConv
+            if separability > 0:
+                self.conv = GroupedConv(
+                    input_size,
+                    output_size,
+                    kernel_size=kernel_size,
+                    groups=separability,
+                )
+            else:
+                self.conv = SeparableConv(
+                    input_size,
+                    output_size,
+                    kernel_size=kernel_size,
+                    dilation_rate=dilation_rate,
+                    causal=causal,
+                    groups=max(-separability, 1),
+                )
             self.layer_norm = core.LayerNorm(output_size)
 
-    def __call__(self, x: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
+    def __call__(
+        self,
+        x: tf.Tensor,
+        mask: tf.Tensor | None = None,
+        rng: randomness.RandomStream | None = None,
+    ) -> tf.Tensor:
         """Maps `[batch, length, input_size]` to `[batch, length, output_size]`.
 
         Args:
           x: the sequence.
           mask: `[batch, length]` bool; padding is zeroed before the convolution, so
             that it does not reach its neighbours.
+          rng: not used; here so that steps and blocks of steps can take turns.
         """
-        x = core.apply_mask(tf.nn.relu(x), mask)
-        x = depthwise_conv_sequence(
-            x,
-            self.depthwise_kernel,
-            dilation_rate=self._dilation_rate,
-            causal=self._causal,
-        )
-        return self.layer_norm(self.pointwise(x))
+        del rng
+        return self.layer_norm(self.conv(core.apply_mask(tf.nn.relu(x), mask)))
 
     def init_cache(self, batch: tf.Tensor, dtype: tf.DType = tf.float32) -> tf.Tensor:
         """Returns the past of an empty sequence `[batch, cache_length, input_size]`."""
-        return tf.zeros(
-            [batch, self.cache_length, self.depthwise_kernel.shape[1]], dtype
-        )
+        return tf.zeros([batch, self.cache_length, self._input_size], dtype)
 
     def step(self, x: tf.Tensor, cache: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Computes one new position of a causal step.
@@ -160,8 +309,7 @@ class ConvStep(tf.Module):
         """
         window = tf.concat([cache, tf.nn.relu(x)[:, None]], axis=1)
         taps = window[:, :: self._dilation_rate]  # [batch, kernel_size, input_size]
-        mixed = tf.reduce_sum(taps * tf.cast(self.depthwise_kernel, x.dtype), axis=1)
-        return self.layer_norm(self.pointwise(mixed)), window[:, 1:]
+        return self.layer_norm(self.conv.from_taps(taps)), window[:, 1:]
 
 
 class ImageConvStep(tf.Module):

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from t2t_mm.features import NUM_SPACES
 from t2t_mm.layers import (
     compilation,
     dispatch,
@@ -63,7 +62,7 @@ class Gate(tf.Module):
         *,
         k: int,
         router: str,
-        sees_command: bool,
+        num_commands: int,
         balance: str,
         loss_coef: float,
         bias_rate: float,
@@ -89,9 +88,9 @@ class Gate(tf.Module):
                 self.noise = initializers.make_variable(
                     "noise", shape, initializers.zeros
                 )
-            if sees_command:
+            if num_commands:
                 self.command = initializers.make_variable(
-                    "command", [NUM_SPACES, num_experts], initializers.zeros
+                    "command", [num_commands, num_experts], initializers.zeros
                 )
             if balance == "bias":
                 self.bias = initializers.make_variable(
@@ -180,7 +179,7 @@ class MixtureOfExperts(tf.Module):
         autoscale: bool = False,
         num_shared_experts: int = 0,
         router: str = "noisy_top_k",
-        sees_command: bool = False,
+        num_commands: int = 0,
         balance: str = "cv",
         loss_coef: float = 1.0,
         bias_rate: float = 0.0,
@@ -202,7 +201,8 @@ class MixtureOfExperts(tf.Module):
           autoscale: multiply outputs by (filter_size / hidden_size)^-1/2.
           num_shared_experts: experts that every position uses, with weight 1.
           router: "noisy_top_k" or "softmax".
-          sees_command: whether the gate's logits also depend on the command.
+          num_commands: how many commands the gate's logits also depend on; 0 if they
+            do not.
           balance: "cv", "switch", "bias" or "none".
           loss_coef: weight of the loss "cv" or "switch".
           bias_rate: how far "bias" moves per step.
@@ -234,7 +234,7 @@ class MixtureOfExperts(tf.Module):
                 num_experts,
                 k=k,
                 router=router,
-                sees_command=sees_command,
+                num_commands=num_commands,
                 balance=balance,
                 loss_coef=loss_coef,
                 bias_rate=bias_rate,

@@ -7,7 +7,7 @@ import tensorflow as tf
 MAX_TIMESCALE = 1.0e4
 
 
-def timing_signal(positions: tf.Tensor, depth: int) -> tf.Tensor:
+def timing_signal(positions: tf.Tensor, depth: int, *, channels: int = 0) -> tf.Tensor:
     """Returns the timing signal of MultiModel (Kaiser et al. 2017, section 2.5).
 
     Channel pairs have timescales from 1 to `MAX_TIMESCALE` in geometric progression.
@@ -18,11 +18,13 @@ def timing_signal(positions: tf.Tensor, depth: int) -> tf.Tensor:
     Args:
       positions: `[length]` int32.
       depth: number of channels, at least 2.
+      channels: how many of them have a signal, the others are zero; 0 for all. The
+        first release of MultiModel had 32.
 
     Returns:
       `[length, depth]` float32.
     """
-    pairs = depth // 2
+    pairs = min(channels or depth, depth) // 2
     increment = math.log(MAX_TIMESCALE) / max(pairs - 1, 1)
     inverse_timescales = tf.exp(-increment * tf.range(pairs, dtype=tf.float32))
     # [length, 1] * [1, pairs] -> [length, pairs]
@@ -31,7 +33,7 @@ def timing_signal(positions: tf.Tensor, depth: int) -> tf.Tensor:
     return tf.pad(signal, [[0, 0], [0, depth - 2 * pairs]])
 
 
-def add_timing_signal(x: tf.Tensor) -> tf.Tensor:
+def add_timing_signal(x: tf.Tensor, *, channels: int = 0) -> tf.Tensor:
     """Adds the timing signal of positions 0, 1, ... to `[batch, length, depth]`."""
-    signal = timing_signal(tf.range(tf.shape(x)[1]), x.shape[2])
+    signal = timing_signal(tf.range(tf.shape(x)[1]), x.shape[2], channels=channels)
     return x + tf.cast(signal, x.dtype)[None]

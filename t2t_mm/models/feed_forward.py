@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from t2t_mm.features import NUM_SPACES
 from t2t_mm.layers import feed_forward, moe, randomness
 from t2t_mm.models.expert_hparams import ExpertHParams
 
@@ -38,6 +39,7 @@ class FeedForward(tf.Module):
                     name="dense",
                 )
             else:
+                sees_command = hparams.moe_router_input == "token+task"
                 self.net = moe.MixtureOfExperts(
                     size,
                     width,
@@ -48,7 +50,7 @@ class FeedForward(tf.Module):
                     autoscale=hparams.moe_autoscale,
                     num_shared_experts=hparams.moe_num_shared_experts,
                     router=hparams.moe_router,
-                    sees_command=hparams.moe_router_input == "token+task",
+                    num_commands=NUM_SPACES if sees_command else 0,
                     balance=hparams.moe_balance,
                     loss_coef=hparams.moe_loss_coef,
                     bias_rate=hparams.moe_bias_rate,

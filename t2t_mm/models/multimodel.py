@@ -5,16 +5,19 @@
     decoder   4 blocks of convolutions and attention, experts in the middle
 
 Targets that are categories are read off the encoder's output; they need no decoder.
+Where paper and released code disagree, a hyperparameter decides.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from t2t_mm import model, registry
 from t2t_mm.features import NUM_SPACES
-from t2t_mm.layers import attention, conv, core, initializers, randomness, timing
+from t2t_mm.layers import conv, core, initializers, moe, randomness, timing
 from t2t_mm.modality import Embedded
+from t2t_mm.models import multimodel_attention as attention
 from t2t_mm.models import multimodel_blocks as blocks
 from t2t_mm.models.multimodel_hparams import MultiModelHParams
 
@@ -40,27 +43,28 @@ class MultiModel(model.Model):
             for i in range(hparams.num_encoder_blocks)
         ]
         self.encoder_experts = blocks.ExpertBlock(hparams, name="encoder_experts")
-        self.mixer_attention = blocks.AttentionBlock(hparams, name="mixer_attention")
+        self.mixer_attention = attention.AttentionBlock(hparams, name="mixer_attention")
         self.mixer_merge = conv.ConvStep(
             2 * size,
             size,
             kernel_size=_MERGE_KERNEL_SIZE,
             causal=True,
+            separability=hparams.mixer_merge_separability,
             name="mixer_merge",
         )
         self.mixer_blocks = [
             blocks.ConvBlock(hparams, causal=True, name=f"mixer_{i}")
             for i in range(hparams.num_mixer_blocks)
         ]
-        self.decoder_blocks = [
-            blocks.ConvBlock(hparams, causal=True, name=f"decoder_{i}")
-            for i in range(hparams.num_decoder_blocks)
-        ]
-        self.decoder_attention = [
-            blocks.AttentionBlock(hparams, name=f"decoder_attention_{i}")
+        self.decoder_layers = [
+            attention.DecoderLayer(hparams, name=f"decoder_{i}")
             for i in range(hparams.num_decoder_blocks)
         ]
         self.decoder_experts = blocks.ExpertBlock(hparams, name="decoder_experts")
+        self.encoder_norm = self.decoder_norm = None
+        if hparams.norm_position == "pre":
+            self.encoder_norm = core.LayerNorm(size, name="encoder_norm")
+            self.decoder_norm = core.LayerNorm(size, name="decoder_norm")
 
     def encode_body(
         self,
@@ -69,22 +73,36 @@ class MultiModel(model.Model):
         rng: randomness.RandomStream | None,
     ) -> model.BodyOutput:
         """Runs the encoder; padding stays zero."""
-        mask = inputs.mask
-        x = core.apply_mask(timing.add_timing_signal(inputs.values), mask)
+        x, mask = inputs.values, inputs.mask
+        if self.hparams.timing_on_encoder:
+            x = timing.add_timing_signal(x, channels=self.hparams.timing_channels)
         middle = self.hparams.encoder_moe_after
-        for block in self.encoder_blocks[:middle]:
-            x = block(x, mask, rng)
+        x = core.apply_mask(x, mask)
+        x = self._run_stack(self.encoder_blocks[:middle], x, mask, rng)
         experts = self.encoder_experts(x, mask, space_id, rng)
-        x = experts.values
-        for block in self.encoder_blocks[middle:]:
-            x = block(x, mask, rng)
-        return self._output("encoder", inputs._replace(values=x), experts)
-
-    def _output(self, part: str, embedded: Embedded, experts: Any) -> model.BodyOutput:
-        values = core.apply_mask(embedded.values, embedded.mask)
+        x = self._run_stack(self.encoder_blocks[middle:], experts.values, mask, rng)
+        if self.encoder_norm is not None:
+            x = core.apply_mask(self.encoder_norm(x), mask)
         return model.make_body_output(
-            embedded._replace(values=values), {f"{part}_experts": experts}
+            inputs._replace(values=x), {"encoder_experts": experts}
         )
+
+    def _run_stack(
+        self,
+        stack: Sequence[blocks.ConvBlock],
+        x: tf.Tensor,
+        mask: tf.Tensor,
+        rng: randomness.RandomStream | None,
+    ) -> tf.Tensor:
+        for block in stack:
+            x = block(x, mask, rng)
+        return core.apply_mask(self._drop_after_stack(x, rng), mask)
+
+    def _drop_after_stack(
+        self, x: tf.Tensor, rng: randomness.RandomStream | None
+    ) -> tf.Tensor:
+        is_here = self.hparams.dropout_position == "stack"
+        return randomness.dropout(x, self.hparams.dropout if is_here else 0.0, rng)
 
     def decode_body(
         self,
@@ -94,45 +112,72 @@ class MultiModel(model.Model):
         rng: randomness.RandomStream | None,
     ) -> model.BodyOutput:
         """Runs mixer and decoder on the shifted targets."""
-        source = self._source(encoded)
+        source = attention.Source(encoded.values, encoded.mask)
         x = core.shift_right(targets.values, tf.gather(self.commands, space_id))
+        x = self._run_mixer(x, source, rng)
+        middle = self.hparams.decoder_moe_after
+        x = self._run_layers(self.decoder_layers[:middle], x, source, rng)
+        experts = self.decoder_experts(x, targets.mask, space_id, rng)
+        x = self._run_layers(self.decoder_layers[middle:], experts.values, source, rng)
+        if self.decoder_norm is not None:
+            x = self.decoder_norm(x)
+        return model.make_body_output(
+            Embedded(core.apply_mask(x, targets.mask), targets.mask),
+            {"decoder_experts": experts},
+        )
+
+    def _run_mixer(
+        self,
+        x: tf.Tensor,
+        source: attention.Source,
+        rng: randomness.RandomStream | None,
+    ) -> tf.Tensor:
         attended = self.mixer_attention(x, source, rng)
         x = self.mixer_merge(tf.concat([attended, x], axis=2))
         for block in self.mixer_blocks:
             x = block(x, None, rng)
-        middle = self.hparams.decoder_moe_after
-        layers = list(zip(self.decoder_blocks, self.decoder_attention, strict=True))
-        for block, attend in layers[:middle]:
-            x = block(x, None, rng)
-            x = x + attend(x, source, rng)
-        experts = self.decoder_experts(x, targets.mask, space_id, rng)
-        x = experts.values
-        for block, attend in layers[middle:]:
-            x = block(x, None, rng)
-            x = x + attend(x, source, rng)
-        return self._output("decoder", Embedded(x, targets.mask), experts)
+        return x
 
-    def _source(self, encoded: Embedded) -> blocks.Source:
-        return blocks.Source(encoded.values, attention.padding_bias(encoded.mask))
+    def _run_layers(
+        self,
+        layers: Sequence[attention.DecoderLayer],
+        x: tf.Tensor,
+        source: attention.Source,
+        rng: randomness.RandomStream | None,
+    ) -> tf.Tensor:
+        for layer in layers:
+            x = layer(x, source, rng)
+        return self._drop_after_stack(x, rng)
+
+    def read_off(
+        self,
+        encoded: model.BodyOutput,
+        space_id: tf.Tensor,
+        rng: randomness.RandomStream | None,
+    ) -> model.BodyOutput:
+        """Returns the encoder's output, or the decoder's first position."""
+        if not self.hparams.categorical_via_decoder:
+            return encoded
+        source = encoded.embedded
+        nothing = tf.zeros_like(source.values[:, :1])
+        is_real = tf.reduce_any(source.mask, 1, keepdims=True)
+        return self.decode_body(Embedded(nothing, is_real), source, space_id, rng)
 
     def init_state(
         self, encoded: Embedded, space_id: tf.Tensor, *, max_length: int
     ) -> dict[str, Any]:
         """Returns the caches of all blocks of mixer and decoder."""
-        source = self._source(encoded)
+        source = attention.Source(encoded.values, encoded.mask)
         batch = tf.shape(encoded.values)[0]
         return {
             "space_id": tf.fill([batch], space_id),
             "mixer_attention": self.mixer_attention.init_cache(source, max_length),
             "mixer_merge": self.mixer_merge.init_cache(batch, self.dtype),
             "mixer_blocks": [
-                b.init_cache(batch, self.dtype) for b in self.mixer_blocks
+                block.init_cache(batch, self.dtype) for block in self.mixer_blocks
             ],
-            "decoder_blocks": [
-                b.init_cache(batch, self.dtype) for b in self.decoder_blocks
-            ],
-            "decoder_attention": [
-                a.init_cache(source, max_length) for a in self.decoder_attention
+            "decoder": [
+                layer.init_cache(source, max_length) for layer in self.decoder_layers
             ],
         }
 
@@ -145,39 +190,40 @@ class MultiModel(model.Model):
         """Computes one position from the caches; `decode_body`, line by line."""
         commands = tf.gather(self.commands, state["space_id"])
         x = tf.where(position == 0, tf.cast(commands, target.dtype), target)
+        x, state = self._mixer_step(x, state, position)
+        caches = []
+        for i, layer in enumerate(self.decoder_layers):
+            if i == self.hparams.decoder_moe_after:
+                x = self._experts_step(x, state)
+            x, cache = layer.step(x, state["decoder"][i], position)
+            caches.append(cache)
+        if self.hparams.decoder_moe_after == len(self.decoder_layers):
+            x = self._experts_step(x, state)
+        if self.decoder_norm is not None:
+            x = self.decoder_norm(x)
+        return x, state | {"decoder": caches}
+
+    def _mixer_step(
+        self, x: tf.Tensor, state: dict[str, Any], position: tf.Tensor
+    ) -> tuple[tf.Tensor, dict[str, Any]]:
         attended, mixer_attention = self.mixer_attention.step(
             x, state["mixer_attention"], position
         )
         x, merge = self.mixer_merge.step(
             tf.concat([attended, x], axis=1), state["mixer_merge"]
         )
-        mixer_caches = []
+        caches = []
         for block, cache in zip(self.mixer_blocks, state["mixer_blocks"], strict=True):
             x, cache = block.step(x, cache)
-            mixer_caches.append(cache)
-        block_caches, attention_caches = [], []
-        for i, block in enumerate(self.decoder_blocks):
-            if i == self.hparams.decoder_moe_after:
-                x = self._experts_step(x, state)
-            x, cache = block.step(x, state["decoder_blocks"][i])
-            block_caches.append(cache)
-            attended, attention_cache = self.decoder_attention[i].step(
-                x, state["decoder_attention"][i], position
-            )
-            x = x + attended
-            attention_caches.append(attention_cache)
-        if self.hparams.decoder_moe_after == len(self.decoder_blocks):
-            x = self._experts_step(x, state)
-        return x, {
-            "space_id": state["space_id"],
+            caches.append(cache)
+        return x, state | {
             "mixer_attention": mixer_attention,
             "mixer_merge": merge,
-            "mixer_blocks": mixer_caches,
-            "decoder_blocks": block_caches,
-            "decoder_attention": attention_caches,
+            "mixer_blocks": caches,
         }
 
     def _experts_step(self, x: tf.Tensor, state: dict[str, Any]) -> tf.Tensor:
         mask = tf.ones([tf.shape(x)[0], 1], tf.bool)
         space_id = state["space_id"][0]  # one problem, one command
-        return self.decoder_experts(x[:, None], mask, space_id, None).values[:, 0]
+        output: moe.MoeOutput = self.decoder_experts(x[:, None], mask, space_id, None)
+        return output.values[:, 0]

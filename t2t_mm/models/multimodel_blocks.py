@@ -1,23 +1,18 @@
-"""Blocks of MultiModel's body: convolutions, attention, experts.
+"""Blocks of MultiModel's body in which no attention takes part.
 
 Every block has `__call__` for whole sequences and, where the decoder uses it, `step`
 for one new position; both compute the same numbers.
 """
 
-from typing import NamedTuple
-
 import tensorflow as tf
 
-from t2t_mm.layers import attention, conv, core, moe, randomness, timing
+from t2t_mm.layers import conv, core, moe, randomness
 from t2t_mm.models import feed_forward
 from t2t_mm.models.multimodel_hparams import MultiModelHParams
 
-_PREMIX_KERNEL_SIZE = 5
-_PREMIX_DILATION_RATES = (1, 4)
-
 
 class ConvBlock(tf.Module):
-    """Four ConvSteps with two skips from the block's input (section 2.2).
+    """ConvSteps with two skips (section 2.2).
 
     h1 = step0(x), h2 = x + step1(h1), h3 = step2(h2), out = dropout(x + step3(h3)).
     """
@@ -25,7 +20,14 @@ class ConvBlock(tf.Module):
     def __init__(self, hparams: MultiModelHParams, *, causal: bool, name: str) -> None:
         """Creates `4 d^2 + 36 d + 8 d` parameters with the paper's kernels."""
         super().__init__(name=name)
-        self._dropout = hparams.dropout
+        self._dropout = hparams.dropout if hparams.dropout_position == "block" else 0.0
+        self._second_skip = hparams.second_skip
+        sizes = zip(
+            hparams.kernel_sizes,
+            hparams.dilation_rates,
+            hparams.separabilities,
+            strict=True,
+        )
         with self.name_scope:
             self.steps = [
                 conv.ConvStep(
@@ -34,11 +36,10 @@ class ConvBlock(tf.Module):
                     kernel_size=kernel_size,
                     dilation_rate=dilation_rate,
                     causal=causal,
+                    separability=separability,
                     name=f"conv_{i}",
                 )
-                for i, (kernel_size, dilation_rate) in enumerate(
-                    zip(hparams.kernel_sizes, hparams.dilation_rates, strict=True)
-                )
+                for i, (kernel_size, dilation_rate, separability) in enumerate(sizes)
             ]
 
     def __call__(
@@ -48,144 +49,42 @@ class ConvBlock(tf.Module):
         rng: randomness.RandomStream | None,
     ) -> tf.Tensor:
         """Maps `[batch, length, hidden_size]` to the same shape."""
-        h = x + self.steps[1](self.steps[0](x, mask), mask)
-        h = x + self.steps[3](self.steps[2](h, mask), mask)
-        return randomness.dropout(h, self._dropout, rng)
+        hidden2 = x + self.steps[1](self.steps[0](x, mask), mask)
+        h = hidden2
+        for step in self.steps[2:]:
+            h = step(h, mask)
+        return randomness.dropout(self._skip(x, hidden2, h), self._dropout, rng)
+
+    def _skip(self, x: tf.Tensor, hidden2: tf.Tensor, h: tf.Tensor) -> tf.Tensor:
+        if self._second_skip == "none":
+            return h
+        return h + (x if self._second_skip == "input" else hidden2)
 
     def init_cache(self, batch: tf.Tensor, dtype: tf.DType) -> list[tf.Tensor]:
-        """Returns the past inputs of the four steps, all zero."""
+        """Returns the past inputs of the steps, all zero."""
         return [step.init_cache(batch, dtype) for step in self.steps]
 
     def step(
         self, x: tf.Tensor, cache: list[tf.Tensor]
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """Computes one new position `[batch, hidden_size]` of a causal block."""
-        h, cache_0 = self.steps[0].step(x, cache[0])
-        h, cache_1 = self.steps[1].step(h, cache[1])
-        h, cache_2 = self.steps[2].step(x + h, cache[2])
-        h, cache_3 = self.steps[3].step(h, cache[3])
-        return x + h, [cache_0, cache_1, cache_2, cache_3]
-
-
-class Source(NamedTuple):
-    """What the decoder attends to.
-
-    Attributes:
-      values: `[batch, source_length, hidden_size]`, the encoder's output.
-      bias: `[batch, 1, 1, source_length]`, hides padding.
-    """
-
-    values: tf.Tensor
-    bias: tf.Tensor
-
-
-class AttentionCache(NamedTuple):
-    """What one attention block remembers while decoding.
-
-    Attributes:
-      premix: past inputs of the two convolution steps.
-      own: keys and values of the target positions so far.
-      source: keys and values of the encoder's output, which never change.
-      source_bias: `[batch, 1, 1, source_length]`, hides padding.
-    """
-
-    premix: list[tf.Tensor]
-    own: attention.KeysValues
-    source: attention.KeysValues
-    source_bias: tf.Tensor
-
-
-class AttentionBlock(tf.Module):
-    """Self-attention of the mixed target, then attention to the source (section 2.3).
-
-    q = self_attention(conv(conv(target + timing))), out = LN(target + attend(q,
-    source)). The paper is silent on the residual and the norm, which are those of the
-    first release.
-    """
-
-    def __init__(self, hparams: MultiModelHParams, *, name: str) -> None:
-        """Creates `10 d^2 + 14 d + 2 d` parameters."""
-        super().__init__(name=name)
-        size = hparams.hidden_size
-        self._dropout = hparams.attention_dropout
-        self._query_residual = hparams.attention_query_residual
-        with self.name_scope:
-            self.premix = [
-                conv.ConvStep(
-                    size,
-                    size,
-                    kernel_size=_PREMIX_KERNEL_SIZE,
-                    dilation_rate=dilation_rate,
-                    causal=True,
-                    name=f"premix_{i}",
-                )
-                for i, dilation_rate in enumerate(_PREMIX_DILATION_RATES)
-            ]
-            self.self_attention, self.source_attention = (
-                attention.MultiHeadAttention(size, hparams.num_heads, name=kind)
-                for kind in ("self_attention", "source_attention")
-            )
-            self.layer_norm = core.LayerNorm(size)
-
-    def __call__(
-        self,
-        target: tf.Tensor,
-        source: Source,
-        rng: randomness.RandomStream | None,
-    ) -> tf.Tensor:
-        """Attends from `target` `[batch, length, hidden_size]`; same shape out."""
-        mixed = timing.add_timing_signal(target)
-        mixed = self.premix[1](self.premix[0](mixed))
-        attended = self.self_attention(
-            mixed,
-            self.self_attention.project(mixed),
-            attention.causal_bias(tf.shape(mixed)[1]),
-            dropout=self._dropout,
-            rng=rng,
-        )
-        attended = self.source_attention(
-            mixed + attended if self._query_residual else attended,
-            self.source_attention.project(source.values),
-            source.bias,
-            dropout=self._dropout,
-            rng=rng,
-        )
-        return self.layer_norm(target + attended)
-
-    def init_cache(self, source: Source, max_length: int) -> AttentionCache:
-        """Projects the source and makes room for `max_length` target positions."""
-        batch, dtype = tf.shape(source.values)[0], source.values.dtype
-        return AttentionCache(
-            [step.init_cache(batch, dtype) for step in self.premix],
-            self.self_attention.init_cache(batch, max_length, dtype),
-            self.source_attention.project(source.values),
-            source.bias,
-        )
-
-    def step(
-        self, target: tf.Tensor, cache: AttentionCache, position: tf.Tensor
-    ) -> tuple[tf.Tensor, AttentionCache]:
-        """Computes one new position `[batch, hidden_size]`."""
-        signal = timing.timing_signal(position[None], target.shape[1])
-        mixed = target + tf.cast(signal, target.dtype)
-        mixed, premix_0 = self.premix[0].step(mixed, cache.premix[0])
-        mixed, premix_1 = self.premix[1].step(mixed, cache.premix[1])
-        attended, own = self.self_attention.step(mixed, cache.own, position)
-        if self._query_residual:
-            attended = mixed + attended
-        attended = self.source_attention(
-            attended[:, None], cache.source, cache.source_bias
-        )[:, 0]
-        cache = cache._replace(premix=[premix_0, premix_1], own=own)
-        return self.layer_norm(target + attended), cache
+        h = hidden2 = x
+        caches = []
+        for i, (step, past) in enumerate(zip(self.steps, cache, strict=True)):
+            h, past = step.step(h, past)
+            caches.append(past)
+            if i == 1:
+                h = hidden2 = x + h
+        return self._skip(x, hidden2, h), caches
 
 
 class ExpertBlock(tf.Module):
-    """LN(x + experts(x)), a layer of its own (section 2.4)."""
+    """LN(x + experts(x)), or x + experts(LN(x)), a layer of its own (section 2.4)."""
 
     def __init__(self, hparams: MultiModelHParams, *, name: str) -> None:
         """Creates gates, experts and a norm."""
         super().__init__(name=name)
+        self._is_pre_norm = hparams.norm_position == "pre"
         with self.name_scope:
             self.feed_forward = feed_forward.FeedForward(hparams, name="feed_forward")
             self.layer_norm = core.LayerNorm(hparams.hidden_size)
@@ -198,5 +97,8 @@ class ExpertBlock(tf.Module):
         rng: randomness.RandomStream | None,
     ) -> moe.MoeOutput:
         """Maps `[batch, length, hidden_size]` to the same shape."""
+        if self._is_pre_norm:
+            output = self.feed_forward(self.layer_norm(x), mask, space_id, rng)
+            return output._replace(values=x + output.values)
         output = self.feed_forward(x, mask, space_id, rng)
         return output._replace(values=self.layer_norm(x + output.values))

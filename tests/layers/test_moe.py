@@ -382,7 +382,7 @@ def test_autoscale_divides_by_the_root_of_the_widening():
 
 
 def test_the_gate_may_see_the_command():
-    layer, x = _layer(sees_command=True), tf.constant(_inputs())
+    layer, x = _layer(num_commands=10), tf.constant(_inputs())
 
     loads = [
         layer(x, tf.constant(MASK), tf.constant(space)).stats.load.numpy()

@@ -9,7 +9,7 @@ import numpy_reference as reference
 import tiny_models
 from t2t_mm import registry
 from t2t_mm.features import FeatureSpec
-from t2t_mm.models import multimodel_blocks as blocks
+from t2t_mm.models import multimodel_attention as attention
 from t2t_mm.models.multimodel_hparams import MultiModelHParams
 
 SPECS = {
@@ -35,7 +35,7 @@ PARTS = {
     r"encoder_experts": "encoder experts",
     r"mixer_attention|mixer_\d": "mixer",
     r"mixer_merge": "merge",
-    r"decoder_\d|decoder_attention_\d": "decoder",
+    r"decoder_\d": "decoder",
     r"decoder_experts": "decoder experts",
     r"commands": "commands",
     r"symbol_words_13": "language",
@@ -151,10 +151,7 @@ def _experts(block, x, mask):
 
 def _attention(block, x, source, source_mask):
     """The block itself, which has a test of its own against NumPy."""
-    bias = np.where(source_mask, 0.0, -1e9)[:, None, None]
-    source = blocks.Source(
-        tf.constant(source, tf.float32), tf.constant(bias, tf.float32)
-    )
+    source = attention.Source(tf.constant(source, tf.float32), tf.constant(source_mask))
     return reference.array(block(tf.constant(x, tf.float32), source, None))
 
 
@@ -185,8 +182,9 @@ def test_the_body_is_encoder_mixer_and_decoder(model):
     for i in range(2):
         if i == 1:
             x = _experts(model.decoder_experts, x, target_mask)
-        x = _conv_block(model.decoder_blocks[i], x, causal=True)
-        x = x + _attention(model.decoder_attention[i], x, source, mask)
+        layer = model.decoder_layers[i]
+        x = _conv_block(layer.conv_block, x, causal=True)
+        x = x + _attention(layer.attention, x, source, mask)
     expected = x @ tables["softmax:0"].T
 
     np.testing.assert_allclose(
@@ -244,8 +242,12 @@ def test_expert_load_counts_real_positions_of_inputs_and_targets(model):
     [
         (dict(hidden_size=13), r"`hidden_size` \(13\) must be divisible by"),
         (dict(moe_k=6), r"`moe_k` \(6\) must be at most `moe_num_experts` \(5\)"),
-        (dict(kernel_sizes=(3, 3, 5)), "`kernel_sizes` must have four numbers"),
-        (dict(dilation_rates=(1,) * 5), "`dilation_rates` must have four numbers"),
+        (dict(kernel_sizes=(3, 3)), "`kernel_sizes` must have at least three"),
+        (dict(dilation_rates=(1,) * 5), "`dilation_rates` must have as many numbers"),
+        (dict(separabilities=(0, 0, 0, 2)), "`separabilities` must be 0 or negative"),
+        (dict(separabilities=(0, -5, 0, 0)), "number of groups of a convolution .5."),
+        (dict(second_skip="both"), "`second_skip` must be one of input, hidden2, none"),
+        (dict(moe_balance="bias"), "needs `moe_router` 'softmax'"),
         (dict(encoder_moe_after=3), r"`encoder_moe_after` must be between 0 and .*2"),
         (dict(decoder_moe_after=-1), "`decoder_moe_after` must be between 0 and"),
         (dict(attention_dropout=1.0), "`attention_dropout` must be at least 0 and"),

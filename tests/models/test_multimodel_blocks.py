@@ -6,14 +6,13 @@ import tensorflow as tf
 
 import numpy_reference as reference
 import tiny_models
-from t2t_mm.layers import attention, randomness
+from t2t_mm.layers import randomness
 from t2t_mm.models import multimodel_blocks as blocks
 
 HIDDEN_SIZE = 12
 HPARAMS = tiny_models.make_hparams(dropout=0.4, attention_dropout=0.3)
 SPACE_ID = tf.constant(3)
 MASK = np.arange(7) < np.array([[7], [4]])
-SOURCE_MASK = np.arange(5) < np.array([[3], [5]])
 
 
 def _random(*shape, seed=0):
@@ -46,18 +45,6 @@ def _conv_block_of(block, x, *, causal, mask=None):
             )
         h = x + h
     return h
-
-
-def _source():
-    return blocks.Source(
-        tf.constant(_random(2, 5, HIDDEN_SIZE, seed=9)),
-        attention.padding_bias(tf.constant(SOURCE_MASK)),
-    )
-
-
-def _attention_block(*, query_residual=False):
-    hparams = dataclasses.replace(HPARAMS, attention_query_residual=query_residual)
-    return tiny_models.perturb(blocks.AttentionBlock(hparams, name="attention"))
 
 
 @pytest.mark.parametrize("causal", [True, False])
@@ -93,59 +80,6 @@ def test_cached_conv_block_equals_the_whole_sequence():
     np.testing.assert_allclose(tf.stack(stepped, 1), block(x, None, None), atol=1e-5)
 
 
-@pytest.mark.parametrize("query_residual", [False, True])
-def test_attention_block_follows_the_paper(query_residual):
-    block = _attention_block(query_residual=query_residual)
-    x, source = _sequence(), _source()
-
-    y = block(tf.constant(x), source, None)
-
-    target = reference.array(x)
-    mixed = target + reference.timing_signal(7, HIDDEN_SIZE)
-    for step, dilation_rate in zip(block.premix, (1, 4), strict=True):
-        mixed = reference.conv_step_of(
-            step, mixed, dilation_rate=dilation_rate, causal=True
-        )
-    visible = np.tril(np.ones([7, 7], bool))[None]
-    attended = reference.attention_of(block.self_attention, mixed, mixed, 3, visible)
-    if query_residual:
-        attended += mixed
-    attended = reference.attention_of(
-        block.source_attention,
-        attended,
-        reference.array(source.values),
-        3,
-        SOURCE_MASK[:, None],
-    )
-    expected = reference.layer_norm_of(block.layer_norm, target + attended)
-    np.testing.assert_allclose(y, expected, atol=1e-3)
-
-
-@pytest.mark.parametrize("query_residual", [False, True])
-def test_cached_attention_block_equals_the_whole_sequence(query_residual):
-    block = _attention_block(query_residual=query_residual)
-    x, source = tf.constant(_sequence()), _source()
-    cache = block.init_cache(source, 9)
-
-    stepped = []
-    for position in range(7):
-        y, cache = block.step(x[:, position], cache, tf.constant(position))
-        stepped.append(y)
-
-    np.testing.assert_allclose(tf.stack(stepped, 1), block(x, source, None), atol=1e-5)
-
-
-def test_attention_weights_are_dropped_in_training():
-    block, x, source = _attention_block(), tf.constant(_sequence()), _source()
-
-    kept, dropped, again = (
-        block(x, source, rng).numpy() for rng in (None, _stream(), _stream())
-    )
-
-    assert (kept != dropped).any()
-    np.testing.assert_array_equal(dropped, again)
-
-
 def test_expert_block_is_the_norm_of_input_plus_experts():
     block = tiny_models.perturb(blocks.ExpertBlock(HPARAMS, name="experts"))
     x = _sequence()
@@ -158,17 +92,72 @@ def test_expert_block_is_the_norm_of_input_plus_experts():
     assert tf.reduce_sum(output.stats.load) == HPARAMS.moe_k * MASK.sum()
 
 
-@pytest.mark.parametrize("block_cls", [blocks.AttentionBlock, blocks.ExpertBlock])
-def test_gradient_reaches_every_variable(block_cls):
-    block = tiny_models.perturb(block_cls(HPARAMS, name="block"))
+@pytest.mark.parametrize(
+    ("second_skip", "of_input", "of_pair"),
+    [("input", 1, 0), ("hidden2", 1, 1), ("none", 0, 0)],
+)
+def test_the_second_skip_starts_where_it_is_told(second_skip, of_input, of_pair):
+    hparams = dataclasses.replace(HPARAMS, second_skip=second_skip)
+    block = tiny_models.perturb(blocks.ConvBlock(hparams, causal=True, name="block"))
+    x = reference.array(_sequence())
+
+    y = block(tf.constant(_sequence()), None, None)
+
+    pair = last = x
+    for i, step in enumerate(block.steps):
+        last = reference.conv_step_of(
+            step, last, dilation_rate=HPARAMS.dilation_rates[i], causal=True
+        )
+        if i == 1:
+            pair, last = last, x + last
+    expected = last + of_input * x + of_pair * pair
+    np.testing.assert_allclose(y, expected, atol=1e-3)
+
+
+def test_dropout_after_stacks_leaves_blocks_alone():
+    hparams = dataclasses.replace(HPARAMS, dropout_position="stack")
+    block = blocks.ConvBlock(hparams, causal=True, name="block")
+    x = tf.constant(_sequence())
+
+    np.testing.assert_array_equal(block(x, None, _stream()), block(x, None, None))
+
+
+def test_pre_norm_normalises_what_the_experts_see():
+    hparams = dataclasses.replace(HPARAMS, norm_position="pre")
+    block = tiny_models.perturb(blocks.ExpertBlock(hparams, name="experts"))
+    x = _sequence()
+
+    output = block(tf.constant(x), tf.constant(MASK), SPACE_ID, None)
+
+    seen = reference.layer_norm_of(block.layer_norm, x)
+    mixed = reference.experts_of(block.feed_forward.net, seen, MASK, HPARAMS.moe_k)
+    np.testing.assert_allclose(output.values, x + mixed, atol=1e-3)
+
+
+def test_the_dense_form_costs_what_the_experts_of_a_position_cost():
+    hparams = dataclasses.replace(HPARAMS, feed_forward="dense")
+    block = tiny_models.perturb(blocks.ExpertBlock(hparams, name="experts"))
+    x = _sequence()
+
+    output = block(tf.constant(x), tf.constant(MASK), SPACE_ID, None)
+
+    net = block.feed_forward.net
+    hidden = reference.relu(x @ reference.array(net.hidden.kernel))
+    mixed = hidden @ reference.array(net.output.kernel)
+    expected = reference.layer_norm_of(block.layer_norm, x + mixed)
+    width = HPARAMS.moe_k * HPARAMS.moe_filter_size
+    assert net.hidden.kernel.shape == (HIDDEN_SIZE, width)
+    assert output.stats is None
+    np.testing.assert_allclose(output.values, expected, atol=1e-3)
+
+
+def test_gradient_reaches_every_variable_of_the_experts():
+    block = tiny_models.perturb(blocks.ExpertBlock(HPARAMS, name="block"))
     x = tf.constant(_sequence())
 
     with tf.GradientTape() as tape:
-        if block_cls is blocks.ExpertBlock:
-            output = block(x, tf.constant(MASK), SPACE_ID, _stream())
-            y, loss = output.values, output.balance_loss
-        else:
-            y, loss = block(x, _source(), _stream()), 0.0
+        output = block(x, tf.constant(MASK), SPACE_ID, _stream())
+        y, loss = output.values, output.balance_loss
         loss += tf.reduce_sum(y * _sequence(seed=1))
     gradients = tape.gradient(loss, block.trainable_variables)
 

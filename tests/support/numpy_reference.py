@@ -67,9 +67,9 @@ def conv_step_of(step, x, *, dilation_rate=1, causal=False, mask=None):
     x = relu(x)
     if mask is not None:
         x = x * mask[..., None]
-    kernel = array(step.depthwise_kernel)
+    kernel = array(step.conv.depthwise_kernel)
     mixed = depthwise_sequence(x, kernel, dilation_rate, causal)
-    return layer_norm_of(step.layer_norm, mixed @ array(step.pointwise.kernel))
+    return layer_norm_of(step.layer_norm, mixed @ array(step.conv.pointwise_kernel)[0])
 
 
 def _same_padding(size, window, stride):
