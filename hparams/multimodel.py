@@ -6,6 +6,59 @@ from t2t_mm import registry
 from t2t_mm.models.multimodel_hparams import MultiModelHParams
 
 
+@registry.register_hparams("multimodel_paper")
+def multimodel_paper() -> MultiModelHParams:
+    """The paper's joint model: 1.15 billion parameters, 240 experts in each mixture.
+
+    Where the paper is silent, the code that was released with it decides. Optimizer
+    and batch are the release's too, the learning rate its effective one.
+    """
+    return MultiModelHParams(
+        batch_size=1024,
+        optimizer_adam_beta1=0.85,
+        optimizer_adam_beta2=0.997,
+        optimizer_adam_epsilon=1e-6,
+        learning_rate_schedule="constant*linear_warmup",
+        learning_rate_constant=1e-4,
+        learning_rate_warmup_steps=3000,
+        clip_grad_norm=2.0,
+    )
+
+
+@registry.register_hparams("multimodel_paper_single")
+def multimodel_paper_single() -> MultiModelHParams:
+    """The paper's model for one task alone: 60 experts in each mixture."""
+    return dataclasses.replace(multimodel_paper(), moe_num_experts=60)
+
+
+@registry.register_hparams("multimodel_1p8")
+def multimodel_1p8() -> MultiModelHParams:
+    """The code that was released with the paper, its set `multimodel_1p8`.
+
+    What differs: padding reaches no expert, class 0 counts, non-square images keep
+    their shape, the initial values are Glorot's and the learning rate warms up
+    linearly and stays.
+    """
+    return dataclasses.replace(
+        multimodel_paper(),
+        hidden_size=1536,
+        dropout=0.1,
+        dropout_position="stack",
+        kernel_sizes=(3, 7, 15, 31),
+        dilation_rates=(1, 1, 1, 1),
+        separabilities=(-3, -2, -3, -2),
+        second_skip="hidden2",
+        timing_channels=32,
+        encoder_moe_after=2,
+        num_mixer_blocks=0,
+        mixer_merge_separability=4,
+        attention_type="simple",
+        moe_num_experts=120,
+        moe_k=2,
+        moe_filter_size=1536,
+    )
+
+
 @registry.register_hparams("multimodel_base")
 def multimodel_base() -> MultiModelHParams:
     """The paper's form at half its depth: for one accelerator."""

@@ -6,7 +6,7 @@ from collections.abc import Collection
 import tensorflow as tf
 
 from t2t_mm import hparam, modality, registry
-from t2t_mm.features import FeatureSpec
+from t2t_mm.features import PAD_ID, FeatureSpec
 from t2t_mm.layers import core, initializers, randomness
 
 
@@ -63,8 +63,8 @@ class SymbolModality(modality.Modality):
         return modality.Embedded(values, mask)
 
     def targets_bottom(self, targets: tf.Tensor) -> tf.Tensor:
-        """Embeds target ids `[batch, length]`."""
-        return self._embed("target", targets)
+        """Embeds target ids `[batch, length]`; padding becomes zeros."""
+        return core.apply_mask(self._embed("target", targets), targets != PAD_ID)
 
     def top(self, body_output: modality.Embedded) -> tf.Tensor:
         """Returns logits `[batch, length, vocab_size]`: products with the rows."""
