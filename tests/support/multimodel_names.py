@@ -7,34 +7,81 @@ from pieces of the original.
 import numpy as np
 
 
-def separable(originals, scope, step, kind):
-    """Joins the kernels of a step's groups: `part_j/...`, or none if there is one."""
-    whole = f"{scope}/conv_block_{step}_single/{kind}_kernel"
-    if whole in originals:
-        kernels = [originals[whole]]
-    else:
-        parts = originals.names(
-            rf"^{scope}/part_\d+/conv_block_{step}_single/{kind}_kernel$"
-        )
-        kernels = [originals[part] for part in parts]
+def separable(originals, scope, conv, kind):
+    """Joins the kernels of a convolution's groups: `part_j/...`, or one without."""
+    parts = originals.names(rf"^{scope}(part_\d+/)?{conv}_single/{kind}_kernel$")
+    kernels = [originals[part] for part in parts]
     if kind == "depthwise":  # [kernel, 1, channels, 1] each
         return np.concatenate(kernels, axis=2)
     return np.stack(kernels)  # [1, 1, in, out] each
 
 
-def grouped(originals, scope):
-    parts = originals.names(rf"^{scope}/part_\d+/conv_block_0_single/kernel$")
+def grouped(originals, scope, conv):
+    parts = originals.names(rf"^{scope}part_\d+/{conv}_single/kernel$")
     return np.stack([originals[part] for part in parts])
 
 
 def experts(originals, scope, layer):
-    names = originals.names(rf"^{scope}/moe_\d+_layer_{layer}$")
+    names = originals.names(rf"^{scope}moe_\d+_layer_{layer}$")
     return np.stack([originals[name] for name in names])
 
 
 def steps_of_block(step):
     """The first two steps of a block have a scope of their own."""
     return ("residual1", step) if step < 2 else ("residual2", step - 2)
+
+
+def separabilities(separability, num_steps):
+    """The first two steps of a block count up to `separability`, and so do the others.
+
+    -2 with four steps is (-3, -2, -3, -2).
+    """
+    if separability == 0:
+        return (0,) * num_steps
+    return tuple(
+        separability - left
+        for steps in (2, num_steps - 2)
+        for left in reversed(range(steps))
+    )
+
+
+def multi_head_rows(ours, theirs, *, joined):
+    """Rows of attention whose projections the original joins: "qkv", or q and "kv"."""
+
+    def projection(originals, part, kind):
+        if part == "output":
+            return originals[f"{theirs}output_transform_single/{kind}"]
+        if part[0] not in joined:
+            return originals[f"{theirs}{part[0]}_transform_single/{kind}"]
+        whole = originals[f"{theirs}{joined}_transform_single/{kind}"]
+        parts = np.split(whole, len(joined), axis=-1)
+        return parts[joined.index(part[0])]
+
+    return [(rf"{ours}(query|key|value|output)/(kernel|bias)", projection)]
+
+
+def conv_rows(ours, theirs, conv):
+    """Rows of one convolution; `ours` and `theirs` are prefixes that end in "/"."""
+    return [
+        (
+            rf"{ours}separable/(depthwise|pointwise)_kernel",
+            lambda o, kind: separable(o, theirs, conv, kind),
+        ),
+        (rf"{ours}grouped/kernel", lambda o: grouped(o, theirs, conv)),
+        (rf"{ours}grouped/mix/(kernel|bias)", lambda o, k: o[f"{theirs}conv2d/{k}"]),
+    ]
+
+
+def step_rows(ours, theirs, conv):
+    """Rows of one ConvStep: `conv_rows` and a norm."""
+    norm = conv.replace("conv_block", "conv_block_norm")
+    return [
+        *conv_rows(ours, theirs, conv),
+        (
+            rf"{ours}layer_norm/(scale|bias)",
+            lambda o, kind: o[f"{theirs}{norm}/layer_norm_{kind}"],
+        ),
+    ]
 
 
 def conv_block_rows(ours, theirs):
@@ -52,7 +99,8 @@ def conv_block_rows(ours, theirs):
 
     def kernel(originals, *groups):
         *block_and_step, kind = groups
-        return separable(originals, *scope_and_step(*block_and_step), kind)
+        scope, number = scope_and_step(*block_and_step)
+        return separable(originals, f"{scope}/", f"conv_block_{number}", kind)
 
     def norm(originals, *groups):
         *block_and_step, kind = groups
@@ -70,7 +118,8 @@ def attention_rows(ours, theirs):
 
     def kernel(originals, *groups):
         *block, step, kind = groups
-        return separable(originals, f"{theirs(*block)}targets_time", step, kind)
+        scope = f"{theirs(*block)}targets_time/"
+        return separable(originals, scope, f"conv_block_{step}", kind)
 
     def premix_norm(originals, *groups):
         *block, step, kind = groups
@@ -89,16 +138,16 @@ def attention_rows(ours, theirs):
 
 
 def expert_rows(ours, theirs):
-    """Rows of LN(x + experts(x))."""
+    """Rows of LN(x + experts(x)); `theirs` is a prefix that ends in "/"."""
     inside = rf"{ours}/feed_forward/experts"
-    gating = f"{theirs}/moe_primary_gating"
+    gating = f"{theirs}moe_primary_gating"
     return [
         (rf"{inside}/gate/kernel", lambda o: o[f"{gating}_gate"]),
         (rf"{inside}/gate/noise", lambda o: o[f"{gating}_noise"]),
         (rf"{inside}/kernel_(\d)", lambda o, n: experts(o, theirs, n)),
         (
             rf"{ours}/layer_norm/(scale|bias)",
-            lambda o, kind: o[f"{theirs}/moe_norm/layer_norm_{kind}"],
+            lambda o, kind: o[f"{theirs}moe_norm/layer_norm_{kind}"],
         ),
     ]
 
@@ -128,22 +177,13 @@ def body_rows(*, encoder_moe_after, decoder_moe_after):
             f"body/decoder1/layer_{i}" if after < 0 else f"body/decoder2/layer_{after}"
         )
 
-    merge = "body/targets_merge"
     return [
         (r"commands", lambda o: o["body/target_space_embedding/kernel"]),
         *conv_block_rows(r"encoder_(\d+)", encoder),
-        *expert_rows("encoder_experts", "body/experts_enc"),
+        *expert_rows("encoder_experts", "body/experts_enc/"),
         *attention_rows("mixer_attention", lambda: "body/"),
-        (r"mixer_merge/grouped/kernel", lambda o: grouped(o, merge)),
-        (
-            r"mixer_merge/grouped/mix/(kernel|bias)",
-            lambda o, kind: o[f"{merge}/conv2d/{kind}"],
-        ),
-        (
-            r"mixer_merge/layer_norm/(scale|bias)",
-            lambda o, kind: o[f"{merge}/conv_block_norm_0/layer_norm_{kind}"],
-        ),
+        *step_rows("mixer_merge/", "body/targets_merge/", "conv_block_0"),
         *conv_block_rows(r"decoder_(\d+)/conv", decoder),
         *attention_rows(r"decoder_(\d+)/attention", lambda i: f"{decoder(i)}/"),
-        *expert_rows("decoder_experts", "body/experts_dec"),
+        *expert_rows("decoder_experts", "body/experts_dec/"),
     ]
