@@ -1,5 +1,6 @@
 """t2t-trainer: trains one model on one or more problems."""
 
+import dataclasses
 import sys
 from collections.abc import Sequence
 
@@ -28,7 +29,6 @@ _RUN_FLAGS = (
     "save_every_steps",
     "keep_checkpoints",
     "log_every_steps",
-    "mixing",
     "jit_compile",
     "seed",
 )
@@ -89,8 +89,9 @@ def _define_run_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "mixing",
         None,
-        "How often each problem is drawn: 'proportional' (to its number of examples, "
-        "the default), 'equal', 'temperature:2' or weights 'wmt_ende:3,imagenet:1'.",
+        "How often each problem is drawn: 'proportional' (to its number of examples), "
+        "'equal', 'temperature:2' or weights 'wmt_ende:3,imagenet:1'. Default: that of "
+        "the hparams set.",
         flag_values=values,
     )
     flags.DEFINE_bool(
@@ -129,7 +130,7 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _settings(values: flags.FlagValues) -> tuple[hparam.HParams, RunConfig]:
-    """Returns hparams and run options: gin first, then flags."""
+    """Returns hparams and run options: gin first, then --hparams, then flags."""
     hparams_cls = type(registry.HPARAMS.get(values.hparams_set)())
     bound = hparam.read_gin(
         {values.hparams_set: hparams_cls, RunConfig.__name__: RunConfig},
@@ -139,6 +140,8 @@ def _settings(values: flags.FlagValues) -> tuple[hparam.HParams, RunConfig]:
     hparams = hparam.resolve(
         values.hparams_set, bound=bound[values.hparams_set], overrides=values.hparams
     )
+    if values.mixing is not None:
+        hparams = dataclasses.replace(hparams, mixing=values.mixing)
     given = {
         name: values[name].value
         for name in _RUN_FLAGS

@@ -119,3 +119,28 @@ def multimodel_tiny() -> MultiModelHParams:
         learning_rate_schedule="constant*linear_warmup*linear_decay",
         learning_rate_warmup_steps=200,
     )
+
+
+@registry.register_hparams("multimodel_modern")
+def multimodel_modern() -> MultiModelHParams:
+    """What later work found better, at the size of `multimodel_base`.
+
+    Two experts of many by their probability, without noise (Lepikhin et al. 2020); the
+    gate sees the command (Zhu et al. 2022) and is kept small (Zoph et al. 2022); one
+    expert for all positions (Dai et al. 2024); SwiGLU (Shazeer 2020); norms before
+    attention and experts; tasks drawn by the root of their size (Raffel et al. 2020).
+    """
+    return dataclasses.replace(
+        multimodel_base(),
+        mixing="temperature:2",
+        norm_position="pre",
+        attention_query_residual=True,
+        moe_k=2,
+        moe_activation="swiglu",
+        moe_num_shared_experts=1,
+        moe_router="softmax",
+        moe_router_input="token+task",
+        moe_balance="switch",
+        moe_router_z_loss=1e-3,
+        moe_capacity_factor=1.25,
+    )

@@ -29,6 +29,7 @@ class HParams:
     """Hyperparameters that every model and the trainer read; models add fields.
 
     Attributes:
+      mixing: how often each problem is drawn; see `data/mixing.py`.
       batch_size: tokens per step of problems whose lengths vary (text).
       batch_examples: examples per step of problems that are not batched by tokens.
       max_buckets: largest number of static shapes per problem.
@@ -60,6 +61,7 @@ class HParams:
       weight_decay: decoupled decay of matrices per step, times the learning rate.
     """
 
+    mixing: str = "proportional"
     batch_size: int = 2048
     batch_examples: int = 32
     max_buckets: int = 6

@@ -28,7 +28,8 @@ class ExpertStats(NamedTuple):
     Attributes:
       load: `[num_experts]`, number of positions that chose each expert.
       dropped: `[]`, number of choices for which the expert had no room.
-      entropy: `[]`, entropies of the gate's distributions, in nats.
+      entropy: `[]`, entropies of the gate's distributions, in nats; 0 in training,
+        where it would cost more than the choice itself.
       positions: `[]`, number of positions.
     """
 
@@ -124,7 +125,7 @@ class Gate(tf.Module):
         stats = ExpertStats(
             load=counts,
             dropped=tf.zeros([]),
-            entropy=routing.total_entropy(clean, mask),
+            entropy=tf.zeros([]) if rng else routing.total_entropy(clean, mask),
             positions=tf.reduce_sum(tf.cast(mask, tf.float32)),
         )
         return gating, self._loss(clean, gating, counts, mask), stats

@@ -50,7 +50,7 @@ def noisy_top_k_gating(
     if rng is None:
         return gating_with_noise(clean, tf.zeros_like(clean), None, k, mask)
     deviation = tf.nn.softplus(noise_logits) + _NOISE_EPSILON
-    noise = tf.random.stateless_normal(tf.shape(clean), rng.next_seed())
+    noise = randomness.normal(tf.shape(clean), rng)
     return gating_with_noise(clean, noise, deviation, k, mask)
 
 

@@ -56,7 +56,7 @@ def build(
         for name, entry in problems.items()
     }
     rates = mixing.parse_mixing(
-        config.mixing, {name: b.num_examples for name, b in batches.items()}
+        hparams.mixing, {name: b.num_examples for name, b in batches.items()}
     )
     description = run_folder.describe(
         model=model_name,

@@ -18,7 +18,6 @@ class RunConfig:
       save_every_steps: steps between checkpoints.
       keep_checkpoints: how many to keep.
       log_every_steps: steps between two lines of progress.
-      mixing: how often each problem is drawn; see `data/mixing.py`.
       jit_compile: compile each step with XLA.
       seed: seeds initial values, dropout, mixing and the order of the data.
     """
@@ -29,7 +28,6 @@ class RunConfig:
     save_every_steps: int = 1000
     keep_checkpoints: int = 20
     log_every_steps: int = 100
-    mixing: str = "proportional"
     jit_compile: bool = False
     seed: int = 0
 

@@ -76,3 +76,27 @@ def test_dropped_elements_have_no_gradient_and_the_others_the_scale():
     gradient = tape.gradient(y, x)
 
     np.testing.assert_array_equal(gradient, y)
+
+
+def test_normal_numbers_have_the_moments_and_tails_of_the_distribution():
+    rng = randomness.RandomStream(tf.constant([3, 4], tf.int32))
+
+    x = randomness.normal(tf.constant([1001, 333]), rng).numpy()
+
+    assert x.shape == (1001, 333)
+    moments = [(x**power).mean() for power in (1, 2, 3, 4)]
+    np.testing.assert_allclose(moments, [0.0, 1.0, 0.0, 3.0], atol=0.05)
+    # Of a normal distribution 68.27 % and 99.73 % lie within 1 and 3 deviations.
+    within = [(np.abs(x) < deviations).mean() for deviations in (1, 3)]
+    np.testing.assert_allclose(within, [0.6827, 0.9973], atol=0.002)
+
+
+def test_normal_numbers_are_as_good_as_independent():
+    rng = randomness.RandomStream(tf.constant([3, 4], tf.int32))
+
+    x = randomness.normal(tf.constant([400, 300]), rng).numpy()
+    again = randomness.normal(tf.constant([400, 300]), rng).numpy()
+
+    for other in (np.roll(x, 1, 0), np.roll(x, 1, 1), np.roll(x.ravel(), x.size // 2)):
+        assert abs(np.mean(x.ravel() * other.ravel())) < 0.01
+    assert abs(np.mean(x * again)) < 0.01

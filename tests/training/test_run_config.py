@@ -14,7 +14,6 @@ from t2t_mm.training.run_config import RunConfig
         dict(eval_every_steps=-1),
         dict(seed=1.5),
         dict(jit_compile="yes"),
-        dict(mixing=None),
     ],
 )
 def test_options_out_of_range_are_named(changes):

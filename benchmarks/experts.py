@@ -1,0 +1,172 @@
+"""What many experts cost: routing and dispatch for 240 against 30, and a step's floor.
+
+    python benchmarks/experts.py
+
+Everything is timed in turns in one process, so that other work on the machine hits all
+sides alike; the median of each side counts.
+"""
+
+import argparse
+import statistics
+import sys
+import time
+
+import tensorflow as tf
+
+from t2t_mm.layers import dispatch, moe, randomness
+
+SPACE_ID = 3
+
+
+def time_in_turns(functions, rounds):
+    """Returns the median seconds of each function, run one after the other."""
+    for function in functions.values():
+        function()
+    seconds = {name: [] for name in functions}
+    for _ in range(rounds):
+        for name, function in functions.items():
+            start = time.perf_counter()
+            function()
+            seconds[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def make_layer(num_experts, arguments):
+    layer = moe.MixtureOfExperts(
+        arguments.hidden_size,
+        arguments.filter_size,
+        num_experts=num_experts,
+        k=arguments.k,
+        capacity_factor=arguments.capacity_factor,
+        name=f"experts_{num_experts}",
+    )
+    for variable in (layer.gate.kernel, layer.gate.noise):
+        shape = variable.shape
+        variable.assign(0.1 * tf.random.stateless_normal(shape, [1, shape[1]]))
+    return layer
+
+
+def make_there_and_back(layer, arguments):
+    """Returns routing, gathering and combining, forward and backward, no experts."""
+    x = tf.random.stateless_normal([arguments.tokens, arguments.hidden_size], [1, 2])
+    mask = tf.ones([arguments.tokens], tf.bool)
+    variables = [layer.gate.kernel, layer.gate.noise]
+
+    @tf.function
+    def step(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            rng = randomness.RandomStream(tf.constant([1, 2]))
+            gating, loss, stats = layer.gate(x, mask, tf.constant(SPACE_ID), rng)
+            capacity = layer._capacity(tf.shape(x)[0], stats.load, training=True)
+            plan = dispatch.plan_dispatch(
+                gating.experts, mask, layer._num_experts, capacity
+            )
+            tables = dispatch.to_tables(x, plan)
+            y = dispatch.from_tables(tables, gating.gates, plan)
+            total = tf.reduce_sum(y * y) + loss
+        return tape.gradient(total, [x, *variables])
+
+    return lambda: step(x)[0].numpy()
+
+
+def make_update(variables, gradients_of):
+    """Returns a step of Adam on `variables`, without clipping."""
+    slots = [
+        (tf.Variable(tf.zeros_like(v)), tf.Variable(tf.zeros_like(v)))
+        for v in variables
+    ]
+
+    def update():
+        gradients = gradients_of()
+        for variable, (m, v), gradient in zip(variables, slots, gradients, strict=True):
+            tf.raw_ops.ResourceApplyAdam(
+                var=variable.handle,
+                m=m.handle,
+                v=v.handle,
+                beta1_power=0.9,
+                beta2_power=0.98,
+                lr=1e-9,
+                beta1=0.9,
+                beta2=0.98,
+                epsilon=1e-9,
+                grad=gradient,
+            )
+
+    return update
+
+
+def make_training_step(layer, arguments):
+    """Returns the whole layer, forward, backward and update."""
+    x = tf.random.stateless_normal([1, arguments.tokens, arguments.hidden_size], [1, 2])
+    mask = tf.ones([1, arguments.tokens], tf.bool)
+    variables = list(layer.trainable_variables)
+
+    def gradients_of():
+        with tf.GradientTape() as tape:
+            rng = randomness.RandomStream(tf.constant([1, 2]))
+            output = layer(x, mask, tf.constant(SPACE_ID), rng)
+            total = tf.reduce_sum(output.values**2) + output.balance_loss
+        return tape.gradient(total, variables)
+
+    return tf.function(make_update(variables, gradients_of))
+
+
+def make_floor(layer, arguments):
+    """Returns the least there is to do: k experts' products per token, weights once.
+
+    The tokens lie in the tables already, as evenly as they can; the products are those
+    of the layer, forward and backward, and the update is that of all experts' weights.
+    """
+    rows = arguments.tokens * arguments.k // layer._num_experts
+    shape = [layer._num_experts, rows, arguments.hidden_size]
+    tables = tf.random.stateless_normal(shape, [3, 4])
+    variables = [layer.kernel_0, layer.kernel_1]
+
+    def gradients_of():
+        with tf.GradientTape() as tape:
+            tape.watch(tables)
+            total = tf.reduce_sum(layer._run_experts(tables) ** 2)
+        return tape.gradient(total, [tables, *variables])[1:]
+
+    return tf.function(make_update(variables, gradients_of))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tokens", type=int, default=4096)
+    parser.add_argument("--hidden_size", type=int, default=512)
+    parser.add_argument("--filter_size", type=int, default=512)
+    parser.add_argument("--k", type=int, default=4)
+    parser.add_argument("--capacity_factor", type=float, default=1.25)
+    parser.add_argument("--rounds", type=int, default=15)
+    arguments = parser.parse_args()
+    few, many = make_layer(30, arguments), make_layer(240, arguments)
+    seconds = time_in_turns(
+        {
+            "30": make_there_and_back(few, arguments),
+            "240": make_there_and_back(many, arguments),
+        },
+        arguments.rounds,
+    )
+    write = sys.stdout.write
+    write(f"routing, gathering, combining, forward and backward, {arguments}\n")
+    for name, value in seconds.items():
+        write(f"  {name:>3} experts: {1e3 * value:7.1f} ms\n")
+    write(f"  ratio {seconds['240'] / seconds['30']:.2f}\n")
+    for layer in (few, many):
+        seconds = time_in_turns(
+            {
+                "step": make_training_step(layer, arguments),
+                "floor": make_floor(layer, arguments),
+            },
+            arguments.rounds,
+        )
+        write(f"training step of {layer._num_experts} experts\n")
+        for name, value in seconds.items():
+            write(f"  {name:>5}: {1e3 * value:7.1f} ms\n")
+        write(f"  ratio {seconds['step'] / seconds['floor']:.2f}\n")
+
+
+if __name__ == "__main__":
+    main()
