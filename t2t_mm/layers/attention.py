@@ -57,6 +57,7 @@ class MultiHeadAttention(tf.Module):
         memory: KeysValues,
         bias: tf.Tensor,
         *,
+        position: tf.Tensor | int = 0,
         dropout: float = 0.0,
         rng: randomness.RandomStream | None = None,
     ) -> tf.Tensor:
@@ -66,6 +67,8 @@ class MultiHeadAttention(tf.Module):
           x: `[batch, length, hidden_size]`.
           memory: from `project`.
           bias: float32, broadcast to `[batch, heads, length, memory_length]`.
+          position: `[]` int32, where `x` starts in the memory; only attention that
+            knows distances asks.
           dropout: probability of dropping an attention weight.
           rng: None outside training.
 
@@ -74,11 +77,25 @@ class MultiHeadAttention(tf.Module):
         """
         depth = self._hidden_size // self._num_heads
         queries = self._split_heads(self.query(x)) / math.sqrt(depth)
-        # [batch, heads, length, depth] -> [batch, heads, length, memory_length]
-        scores = tf.matmul(queries, memory.keys, transpose_b=True)
+        scores = self._scores(queries, memory.keys, position)
         weights = tf.nn.softmax(tf.cast(scores, tf.float32) + bias)
         weights = randomness.dropout(tf.cast(weights, x.dtype), dropout, rng)
-        return self.output(self._join_heads(tf.matmul(weights, memory.values)))
+        mixed = self._mix(weights, memory.values, position)
+        return self.output(self._join_heads(mixed))
+
+    def _scores(
+        self, queries: tf.Tensor, keys: tf.Tensor, position: tf.Tensor | int
+    ) -> tf.Tensor:
+        del position
+        # [batch, heads, length, depth] -> [batch, heads, length, memory_length]
+        return tf.matmul(queries, keys, transpose_b=True)
+
+    def _mix(
+        self, weights: tf.Tensor, values: tf.Tensor, position: tf.Tensor | int
+    ) -> tf.Tensor:
+        del position
+        # [batch, heads, length, memory_length] -> [batch, heads, length, depth]
+        return tf.matmul(weights, values)
 
     def project(self, memory: tf.Tensor) -> KeysValues:
         """Projects `[batch, memory_length, hidden_size]` to keys and values."""
@@ -115,7 +132,7 @@ class MultiHeadAttention(tf.Module):
             tf.where(here, new.values, cache.values),
         )
         bias = tf.where(positions <= position, 0.0, _MASKED)
-        return self(x[:, None], cache, bias)[:, 0], cache
+        return self(x[:, None], cache, bias, position=position)[:, 0], cache
 
     def _split_heads(self, x: tf.Tensor) -> tf.Tensor:
         depth = self._hidden_size // self._num_heads
