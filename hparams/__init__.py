@@ -1,5 +1,5 @@
 """Every hparams set that ships with t2t_mm; importing this registers them all."""
 
-from t2t_mm.hparams import multimodel
+from t2t_mm.hparams import multimodel, transformer
 
-__all__ = ["multimodel"]
+__all__ = ["multimodel", "transformer"]
