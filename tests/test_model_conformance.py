@@ -42,7 +42,7 @@ def _run(model, problem, batch, **settings):
 
 def _total_loss(output):
     loss = output.loss.total / tf.maximum(output.loss.weight, 1.0)
-    return loss + tf.add_n(list(output.extra_losses.values()))
+    return loss + sum(output.extra_losses.values())
 
 
 def _gradients(model, problem, batch, rng):
