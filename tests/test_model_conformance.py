@@ -235,6 +235,28 @@ def test_bfloat16_stays_near_float32(name, problem):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_dense_net_costs_what_the_experts_of_a_position_cost(name):
+    experts, dense = _perturbed(name), _perturbed(name, feed_forward="dense")
+    of_experts, of_dense = (
+        {variable.name: variable.shape.num_elements() for variable in model.variables}
+        for model in (experts, dense)
+    )
+
+    kernels = sum(
+        size
+        for variable, size in of_experts.items()
+        if variable not in of_dense and "/kernel_" in variable
+    )
+    used = kernels * experts.hparams.moe_k // experts.hparams.moe_num_experts
+    nets = sum(size for name, size in of_dense.items() if name not in of_experts)
+    output = _run(dense, "text_to_text", make_batch("text_to_text"))
+
+    assert nets == used > 0
+    assert not output.experts
+    assert np.isfinite(output.logits).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_variables_have_names_of_their_own_under_that_of_the_model(name):
     names = [variable.name for variable in _perturbed(name).variables]
 

@@ -137,7 +137,7 @@ class FeedForward(SubLayer):
         super().__init__(hparams, name=name)
         with self.name_scope:
             self.net: tf.Module = (
-                feed_forward.FeedForward(hparams, name="feed_forward")
+                feed_forward.FeedForward(hparams, name="net")
                 if has_experts
                 else DenseReluDense(hparams)
             )

@@ -317,9 +317,6 @@ def test_every_tensor_of_the_state_has_batch_first():
     assert {len(leaf) for leaf in tf.nest.flatten(state)} == {2}
 
 
-# Experts, and the dense net that costs as much.
-
-
 def test_experts_are_in_the_layers_that_ask_for_them():
     model = _make_model(moe_layers=(1,))
 
@@ -330,24 +327,6 @@ def test_experts_are_in_the_layers_that_ask_for_them():
     load = {name: stats.load for name, stats in output.experts.items()}
     assert tf.reduce_sum(load["encoder_1_experts"]) == 2 * (9 + 6)
     assert tf.reduce_sum(load["decoder_1_experts"]) == 2 * (7 + 5)
-
-
-def test_the_dense_form_computes_as_much_as_the_experts_of_a_position():
-    experts, dense = (
-        _make_model(moe_layers=(1,), feed_forward=kind) for kind in ("experts", "dense")
-    )
-
-    sizes = {
-        variable.name: variable.shape.num_elements()
-        for variable in dense.encoder_layers[1].feed_forward.net.variables
-    }
-    of_experts = experts.encoder_layers[1].feed_forward.net.net
-    of_one = np.prod(of_experts.kernel_0.shape[1:]) + np.prod(
-        of_experts.kernel_1.shape[1:]
-    )
-
-    assert sum(sizes.values()) == 2 * of_one  # every position has `moe_k` = 2 experts
-    assert not dense(_batch(dense), problem=PROBLEM).experts
 
 
 # Randomness and presets.
