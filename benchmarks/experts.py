@@ -32,6 +32,7 @@ def time_in_turns(functions, rounds):
 
 
 def make_layer(num_experts, arguments):
+    """Returns a layer whose routing is random but not uniform."""
     layer = moe.MixtureOfExperts(
         arguments.hidden_size,
         arguments.filter_size,
@@ -133,6 +134,7 @@ def make_floor(layer, arguments):
 
 
 def main():
+    """Times and prints."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tokens", type=int, default=4096)
     parser.add_argument("--hidden_size", type=int, default=512)

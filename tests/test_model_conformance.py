@@ -17,6 +17,13 @@ NAMES = registry.MODELS.names()
 CASES = list(itertools.product(NAMES, PROBLEMS))
 TEXT_CASES = list(itertools.product(NAMES, TO_TEXT))
 RATES = dict(dropout=0.2, attention_dropout=0.2)
+# As few operations as a model can have: XLA must compile each.
+SMALLEST = {
+    "multimodel": dict(
+        num_encoder_blocks=1, encoder_moe_after=1, kernel_sizes=(3, 1, 1, 3)
+    ),
+    "transformer": dict(num_hidden_layers=1, moe_layers=(0,)),
+}
 
 
 @functools.cache
@@ -35,7 +42,7 @@ def _run(model, problem, batch, **settings):
 
 def _total_loss(output):
     loss = output.loss.total / tf.maximum(output.loss.weight, 1.0)
-    return loss + tf.add_n(list(output.extra_losses.values()))
+    return loss + sum(output.extra_losses.values())
 
 
 def _gradients(model, problem, batch, rng):
@@ -228,6 +235,28 @@ def test_bfloat16_stays_near_float32(name, problem):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_dense_net_costs_what_the_experts_of_a_position_cost(name):
+    experts, dense = _perturbed(name), _perturbed(name, feed_forward="dense")
+    of_experts, of_dense = (
+        {variable.name: variable.shape.num_elements() for variable in model.variables}
+        for model in (experts, dense)
+    )
+
+    kernels = sum(
+        size
+        for variable, size in of_experts.items()
+        if variable not in of_dense and "/kernel_" in variable
+    )
+    used = kernels * experts.hparams.moe_k // experts.hparams.moe_num_experts
+    nets = sum(size for name, size in of_dense.items() if name not in of_experts)
+    output = _run(dense, "text_to_text", make_batch("text_to_text"))
+
+    assert nets == used > 0
+    assert not output.experts
+    assert np.isfinite(output.logits).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_variables_have_names_of_their_own_under_that_of_the_model(name):
     names = [variable.name for variable in _perturbed(name).variables]
 
@@ -289,10 +318,7 @@ def _compare_with_xla(model, problem):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_compiled_by_xla_equals_eager(name):
-    # As few taps as there can be: each is an operation that XLA must compile.
-    model = _perturbed(
-        name, num_encoder_blocks=1, encoder_moe_after=1, kernel_sizes=(3, 1, 1, 3)
-    )
+    model = _perturbed(name, **SMALLEST.get(name, {}))
 
     _compare_with_xla(model, "text_to_class")
 

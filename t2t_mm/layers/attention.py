@@ -28,29 +28,23 @@ def causal_bias(length: tf.Tensor) -> tf.Tensor:
     return tf.where(visible, 0.0, _MASKED)[None, None]
 
 
-def dot_product_attention(
-    queries: tf.Tensor,
-    keys: tf.Tensor,
-    values: tf.Tensor,
+def attention_weights(
+    scores: tf.Tensor,
     bias: tf.Tensor,
     *,
     dropout: float = 0.0,
     rng: randomness.RandomStream | None = None,
 ) -> tf.Tensor:
-    """Returns softmax(q k^T / sqrt(depth) + bias) v, the softmax in float32.
+    """Returns the softmax of scores, computed in float32.
 
     Args:
-      queries: `[..., length, depth]`.
-      keys: `[..., memory_length, depth]`.
-      values: `[..., memory_length, depth]`.
-      bias: float32, broadcast to `[..., length, memory_length]`.
-      dropout: probability of dropping an attention weight.
+      scores: `[..., length, memory_length]`; the result has its dtype.
+      bias: float32, broadcast to the scores.
+      dropout: probability of dropping a weight.
       rng: None outside training.
     """
-    scores = tf.matmul(queries / math.sqrt(queries.shape[-1]), keys, transpose_b=True)
     weights = tf.nn.softmax(tf.cast(scores, tf.float32) + bias)
-    weights = randomness.dropout(tf.cast(weights, values.dtype), dropout, rng)
-    return tf.matmul(weights, values)
+    return randomness.dropout(tf.cast(weights, scores.dtype), dropout, rng)
 
 
 class MultiHeadAttention(tf.Module):
@@ -84,6 +78,7 @@ class MultiHeadAttention(tf.Module):
         memory: KeysValues,
         bias: tf.Tensor,
         *,
+        position: tf.Tensor | int = 0,
         dropout: float = 0.0,
         rng: randomness.RandomStream | None = None,
     ) -> tf.Tensor:
@@ -93,16 +88,34 @@ class MultiHeadAttention(tf.Module):
           x: `[batch, length, hidden_size]`.
           memory: from `project`.
           bias: float32, broadcast to `[batch, heads, length, memory_length]`.
+          position: `[]` int32, where `x` starts in the memory; only attention that
+            knows distances asks.
           dropout: probability of dropping an attention weight.
           rng: None outside training.
 
         Returns:
           `[batch, length, hidden_size]`.
         """
-        attended = dot_product_attention(
-            self._split_heads(self.query(x)), *memory, bias, dropout=dropout, rng=rng
-        )
-        return self.output(self._join_heads(attended))
+        depth = self._hidden_size // self._num_heads
+        queries = self._split_heads(self.query(x)) / math.sqrt(depth)
+        scores = self._scores(queries, memory.keys, position)
+        weights = attention_weights(scores, bias, dropout=dropout, rng=rng)
+        mixed = self._mix(weights, memory.values, position)
+        return self.output(self._join_heads(mixed))
+
+    def _scores(
+        self, queries: tf.Tensor, keys: tf.Tensor, position: tf.Tensor | int
+    ) -> tf.Tensor:
+        del position
+        # [batch, heads, length, depth] -> [batch, heads, length, memory_length]
+        return tf.matmul(queries, keys, transpose_b=True)
+
+    def _mix(
+        self, weights: tf.Tensor, values: tf.Tensor, position: tf.Tensor | int
+    ) -> tf.Tensor:
+        del position
+        # [batch, heads, length, memory_length] -> [batch, heads, length, depth]
+        return tf.matmul(weights, values)
 
     def project(self, memory: tf.Tensor) -> KeysValues:
         """Projects `[batch, memory_length, hidden_size]` to keys and values."""
@@ -139,7 +152,7 @@ class MultiHeadAttention(tf.Module):
             tf.where(here, new.values, cache.values),
         )
         bias = tf.where(positions <= position, 0.0, _MASKED)
-        return self(x[:, None], cache, bias)[:, 0], cache
+        return self(x[:, None], cache, bias, position=position)[:, 0], cache
 
     def _split_heads(self, x: tf.Tensor) -> tf.Tensor:
         depth = self._hidden_size // self._num_heads

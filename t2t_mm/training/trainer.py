@@ -90,7 +90,7 @@ class Trainer:
                 rng = randomness.RandomStream(seed)
                 output = self._model(features, problem=problem, rng=rng)
                 loss = output.loss.total / tf.maximum(output.loss.weight, 1.0)
-                extra_loss = tf.add_n(list(output.extra_losses.values()))
+                extra_loss = sum(output.extra_losses.values(), tf.constant(0.0))
                 total = loss + extra_loss
             gradients, norm = optimizers.clip_by_global_norm(
                 tape.gradient(total, variables), self._model.hparams.clip_grad_norm

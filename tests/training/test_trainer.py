@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from t2t_mm import registry
 from t2t_mm.features import Split
 from t2t_mm.training import experiment, history
 from t2t_mm.training.run_config import RunConfig
@@ -132,6 +133,30 @@ def test_training_learns_and_records_what_it_did(small_hparams, digits_dir, tmp_
         assert scores["neg_log_perplexity"] < 0.0
         for shares in scores["expert_load"].values():
             np.testing.assert_allclose(np.sum(shares), 1.0, rtol=1e-6)
+
+
+def test_a_model_without_experts_trains(digits_dir, tmp_path):
+    hparams = dataclasses.replace(
+        registry.HPARAMS.get("transformer_tiny")(),
+        batch_size=128,
+        max_buckets=2,
+        hidden_size=16,
+        filter_size=24,
+        num_heads=2,
+    )
+    trainer = build(
+        hparams,
+        digits_dir,
+        tmp_path,
+        dataclasses.replace(CONFIG, train_steps=2),
+        model_name="transformer",
+        hparams_set="transformer_tiny",
+    )
+
+    trainer.train_and_evaluate()
+
+    train, *_ = history.read(str(tmp_path))
+    assert train["extra_loss"] == 0.0
 
 
 def test_one_step_is_compiled_for_problems_with_the_same_graph(
