@@ -91,3 +91,21 @@ def transformer_tiny() -> TransformerHParams:
         learning_rate_warmup_steps=200,
         clip_grad_norm=1.0,
     )
+
+
+@registry.register_hparams("transformer_base_v1")
+def transformer_base_v1() -> TransformerHParams:
+    """The base model with norms after sub-layers, as in the paper."""
+    return dataclasses.replace(transformer_base(), norm_position="post")
+
+
+@registry.register_hparams("transformer_relative")
+def transformer_relative() -> TransformerHParams:
+    """The base model with self-attention that knows distances (Shaw et al. 2018)."""
+    return dataclasses.replace(transformer_base(), relative_attention_window=20)
+
+
+@registry.register_hparams("transformer_tiny_experts")
+def transformer_tiny_experts() -> TransformerHParams:
+    """The tiny model with experts instead of its second feed-forward layers."""
+    return dataclasses.replace(transformer_tiny(), moe_layers=(1,))

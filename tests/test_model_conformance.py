@@ -1,4 +1,4 @@
-"""Every registered model through one battery; registration is enrolment."""
+"""Every model and every hparams set through one battery; registration is enrolment."""
 
 import functools
 import itertools
@@ -13,9 +13,16 @@ from t2t_mm import registry
 from t2t_mm.layers import compilation, randomness
 from tiny_models import PROBLEMS, TO_TEXT, make_batch
 
-NAMES = registry.MODELS.names()
-CASES = list(itertools.product(NAMES, PROBLEMS))
-TEXT_CASES = list(itertools.product(NAMES, TO_TEXT))
+MODELS = registry.MODELS.names()
+SETS = tiny_models.sets_of_different_models()
+# The tiny set of each model meets every problem, the others a sequence and a class.
+TINY = [f"{name}_tiny" for name in MODELS]
+SOME = [name for name in SETS if name not in TINY]
+CASES = [
+    *itertools.product(TINY, PROBLEMS),
+    *itertools.product(SOME, ("text_to_text", "image_to_class")),
+]
+TEXT_CASES = [case for case in CASES if case[1] in TO_TEXT]
 RATES = dict(dropout=0.2, attention_dropout=0.2)
 # As few operations as a model can have: XLA must compile each.
 SMALLEST = {
@@ -64,7 +71,7 @@ def _real(batch):
     return np.arange(batch["targets"].shape[1]) < lengths[:, None]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", MODELS)
 def test_a_model_is_documented_and_has_a_tiny_set(name):
     cls = registry.MODELS.get(name)
 
@@ -234,7 +241,7 @@ def test_bfloat16_stays_near_float32(name, problem):
         assert np.isfinite(gradient).all(), variable
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SETS)
 def test_a_dense_net_costs_what_the_experts_of_a_position_cost(name):
     experts, dense = _perturbed(name), _perturbed(name, feed_forward="dense")
     of_experts, of_dense = (
@@ -256,15 +263,16 @@ def test_a_dense_net_costs_what_the_experts_of_a_position_cost(name):
     assert np.isfinite(output.logits).all()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SETS)
 def test_variables_have_names_of_their_own_under_that_of_the_model(name):
     names = [variable.name for variable in _perturbed(name).variables]
 
     assert len(set(names)) == len(names)
-    assert all(variable.startswith(f"{name}/") for variable in names)
+    model = tiny_models.model_of(tiny_models.make_hparams(name))
+    assert all(variable.startswith(f"{model}/") for variable in names)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SETS)
 def test_initial_values_are_a_function_of_the_seed(name):
     first, again, other = (tiny_models.make_model(name, seed=s) for s in (3, 3, 4))
 
@@ -277,7 +285,7 @@ def test_initial_values_are_a_function_of_the_seed(name):
     assert differs > len(first.variables) / 3  # norms and gates start from constants
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SETS)
 def test_a_checkpoint_holds_every_variable(name, tmp_path):
     model = tiny_models.perturb(tiny_models.make_model(name), seed=1)
     saved = {variable.name: variable.numpy() for variable in model.variables}
@@ -316,7 +324,7 @@ def _compare_with_xla(model, problem):
         )
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SETS)
 def test_compiled_by_xla_equals_eager(name):
     model = _perturbed(name, **SMALLEST.get(name, {}))
 

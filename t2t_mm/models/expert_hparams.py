@@ -67,8 +67,12 @@ class ExpertHParams(hparam.HParams):
             "moe_loss_coef",
             "moe_bias_rate",
             "moe_router_z_loss",
-            "moe_capacity_factor",
         )
+        if self.moe_capacity_factor and not self.moe_capacity_factor >= 1:
+            raise ValueError(
+                "`moe_capacity_factor` must be at least 1, or 0 for no limit; got "
+                f"{self.moe_capacity_factor}."
+            )
         self.check_choice("feed_forward", FEED_FORWARDS)
         self.check_choice("moe_activation", ACTIVATIONS)
         self.check_choice("moe_router", ROUTERS)

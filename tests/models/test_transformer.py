@@ -156,7 +156,7 @@ PLAIN = dict(relative_attention_window=0, moe_layers=())
 
 
 def _make_model(**changes):
-    return tiny_models.perturb(tiny_models.make_model("transformer", **changes))
+    return tiny_models.perturb(tiny_models.make_model("transformer_tiny_experts", **changes))
 
 
 def _batch(model):
@@ -394,4 +394,4 @@ def test_base_and_big_train_as_the_original():
 )
 def test_hparams_that_do_not_fit_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
-        tiny_models.make_hparams("transformer", **changes)
+        tiny_models.make_hparams("transformer_tiny_experts", **changes)

@@ -19,23 +19,26 @@ SIZES = dict(
     dilation_rates=(1, 1, 1, 2),
     num_encoder_blocks=2,
     encoder_moe_after=1,
-    num_mixer_blocks=1,
     num_decoder_blocks=2,
     decoder_moe_after=1,
     num_hidden_layers=2,
     filter_size=14,
-    relative_attention_window=2,
-    moe_layers=(1,),
     moe_num_experts=5,
-    moe_k=2,
     moe_filter_size=7,
     image_stem_filters=(4, 6),
     image_stem_stride=2,
     image_filters=(8,),
     audio_filters=(3, 5),
     audio_time_stride=4,
-    audio_merge_bins=True,
     class_label_filters=(9, 10),
+)
+
+# Sizes that say what a set is: smaller, but never larger than in the set.
+MOST = dict(
+    num_mixer_blocks=1,
+    moe_k=2,
+    relative_attention_window=2,
+    timing_channels=4,
 )
 
 TEXT_VOCAB_SIZE = 19
@@ -73,18 +76,56 @@ PROBLEMS = {
 TO_TEXT = ("text_to_text", "image_to_text", "audio_to_text")
 
 
-def make_hparams(model="multimodel", **changes):
-    """Returns `<model>_tiny`, smaller still, with `changes`."""
-    hparams = registry.HPARAMS.get(f"{model}_tiny")()
-    fields = {field.name for field in dataclasses.fields(hparams)}
-    sizes = {name: size for name, size in SIZES.items() if name in fields}
+def make_hparams(hparams_set="multimodel_tiny", **changes):
+    """Returns a registered set, smaller, with all its switches and with `changes`."""
+    hparams = registry.HPARAMS.get(hparams_set)()
+    sizes = {
+        field.name: SIZES[field.name]
+        for field in dataclasses.fields(hparams)
+        if field.name in SIZES
+    }
+    for name, most in MOST.items():
+        if hasattr(hparams, name):
+            sizes[name] = min(getattr(hparams, name), most)
     return dataclasses.replace(hparams, **sizes | changes)
 
 
-def make_model(model="multimodel", problems=PROBLEMS, *, seed=3, **changes):
+def model_of(hparams):
+    """Returns the name of the model that takes the hparams."""
+    (name,) = [
+        name
+        for name in registry.MODELS.names()
+        if registry.MODELS.get(name).hparams_cls is type(hparams)
+    ]
+    return name
+
+
+def make_model(hparams_set="multimodel_tiny", problems=PROBLEMS, *, seed=3, **changes):
     """Returns a model with initial values."""
-    hparams = make_hparams(model, **changes)
-    return registry.MODELS.get(model)(hparams, problems, seed=seed, name=model)
+    hparams = make_hparams(hparams_set, **changes)
+    name = model_of(hparams)
+    return registry.MODELS.get(name)(hparams, problems, seed=seed, name=name)
+
+
+# What a model does not read: sets that differ in these alone are one to the tests.
+_OF_TRAINING = ("mixing", "batch_", "max_", "learning_rate_", "optimizer", "clip_grad")
+
+
+def sets_of_different_models():
+    """Returns the registered sets that differ as models, apart from their size."""
+    seen = {}
+    for name in registry.HPARAMS.names():
+        hparams = make_hparams(name, dropout=0.2, weight_decay=0.0)
+        key = (
+            type(hparams),
+            *(
+                getattr(hparams, field.name)
+                for field in dataclasses.fields(hparams)
+                if not field.name.startswith(_OF_TRAINING)
+            ),
+        )
+        seen.setdefault(key, name)
+    return sorted(seen.values())
 
 
 def perturb(module, deviation=0.2, seed=5):
