@@ -312,12 +312,20 @@ class MixtureOfExperts(tf.Module):
         self, positions: tf.Tensor, load: tf.Tensor, *, training: bool
     ) -> tf.Tensor:
         """Rows per expert: fixed in training, enough for everything otherwise."""
-        if not training or not self._capacity_factor:
-            if compilation.is_for_xla():
-                # A static shape: only one row per position is always enough.
-                return positions
-            return tf.maximum(tf.cast(tf.reduce_max(load), tf.int32), 1)
-        balanced = self._k / self._num_experts * tf.cast(positions, tf.float32)
-        rows = tf.cast(tf.math.ceil(self._capacity_factor * balanced), tf.int32)
-        rounded = -(-rows // _CAPACITY_MULTIPLE) * _CAPACITY_MULTIPLE
-        return tf.minimum(rounded, positions)
+        if training and self._capacity_factor:
+            balanced = self._k / self._num_experts * tf.cast(positions, tf.float32)
+            wanted = tf.math.ceil(self._capacity_factor * balanced)
+            return tf.minimum(_round_up(tf.cast(wanted, tf.int32)), positions)
+        if compilation.is_for_xla():
+            # A static shape: only one row per position is always enough.
+            return positions
+        return _round_up(tf.cast(tf.reduce_max(load), tf.int32))
+
+
+def _round_up(rows: tf.Tensor) -> tf.Tensor:
+    """Rounds so that products need no remainder loop, which is slow.
+
+    It also rounds differently: without it, what one position holds could change the
+    last bits of another.
+    """
+    return tf.maximum(-(-rows // _CAPACITY_MULTIPLE), 1) * _CAPACITY_MULTIPLE
