@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from t2t_mm import hparam, modality, registry
 from t2t_mm.features import FeatureSpec
-from t2t_mm.layers import conv, core, randomness
+from t2t_mm.layers import core, image_conv, randomness
 
 
 @registry.register_modality("audio_spectral")
@@ -42,7 +42,7 @@ class AudioSpectralModality(modality.Modality):
         halvings = int(math.log2(hparams.audio_time_stride))
         with self.name_scope:
             self.blocks = [
-                conv.ConvRes(
+                image_conv.ConvRes(
                     before,
                     after,
                     strides=(2 if i < halvings else 1, 1),

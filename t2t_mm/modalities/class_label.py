@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from t2t_mm import hparam, modality, registry
 from t2t_mm.features import FeatureSpec
-from t2t_mm.layers import conv, core
+from t2t_mm.layers import core, image_conv
 
 
 @registry.register_modality("class_label")
@@ -36,11 +36,11 @@ class ClassLabelModality(modality.Modality):
         hidden_size = hparams.hidden_size
         wide, wider = hparams.class_label_filters
         with self.name_scope:
-            self.shortcut = conv.ImageConvStep(
+            self.shortcut = image_conv.ImageConvStep(
                 hidden_size, hidden_size, kernel_size=3, strides=(2, 2), name="shortcut"
             )
             self.steps = [
-                conv.ImageConvStep(before, after, kernel_size=3, name=f"conv_{i}")
+                image_conv.ImageConvStep(before, after, kernel_size=3, name=f"conv_{i}")
                 for i, (before, after) in enumerate(
                     [
                         (hidden_size, hidden_size),
@@ -71,7 +71,7 @@ class ClassLabelModality(modality.Modality):
         x = tf.reshape(values, [-1, height, width, hidden_size])
         rows = tf.reshape(mask, [-1, height, width])[:, :, 0]
         y = self.steps[1](self.steps[0](x, rows), rows)
-        y = conv.max_pool(y, (3, 3), (2, 2), rows) + self.shortcut(x, rows)
+        y = image_conv.max_pool(y, (3, 3), (2, 2), rows) + self.shortcut(x, rows)
         rows = rows[:, ::2]
         y = tf.nn.relu(self.steps[3](self.steps[2](y, rows), rows))
         y = core.apply_mask(y, rows)

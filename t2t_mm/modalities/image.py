@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from t2t_mm import hparam, modality, registry
 from t2t_mm.features import FeatureSpec
-from t2t_mm.layers import conv, randomness
+from t2t_mm.layers import image_conv, randomness
 
 
 @registry.register_modality("image")
@@ -32,7 +32,7 @@ class ImageModality(modality.Modality):
         stride = hparams.image_stem_stride
         with self.name_scope:
             # Ordinary convolutions and no ReLU on raw pixels, as the first release.
-            self.stem_0 = conv.ImageConvStep(
+            self.stem_0 = image_conv.ImageConvStep(
                 spec.shape[2] or 3,
                 stem_0,
                 kernel_size=3,
@@ -41,11 +41,13 @@ class ImageModality(modality.Modality):
                 relu=False,
                 name="stem_0",
             )
-            self.stem_1 = conv.ImageConvStep(
+            self.stem_1 = image_conv.ImageConvStep(
                 stem_0, stem_1, kernel_size=3, separable=False, name="stem_1"
             )
             self.blocks = [
-                conv.ConvRes(before, after, shortcut_relu=i == 0, name=f"block_{i}")
+                image_conv.ConvRes(
+                    before, after, shortcut_relu=i == 0, name=f"block_{i}"
+                )
                 for i, (before, after) in enumerate(
                     itertools.pairwise([stem_1, *filters])
                 )
