@@ -37,10 +37,16 @@ class ClassLabelModality(modality.Modality):
         wide, wider = hparams.class_label_filters
         with self.name_scope:
             self.shortcut = image_conv.ImageConvStep(
-                hidden_size, hidden_size, kernel_size=3, strides=(2, 2), name="shortcut"
+                hidden_size,
+                hidden_size,
+                kernel_size=(3, 3),
+                strides=(2, 2),
+                name="shortcut",
             )
             self.steps = [
-                image_conv.ImageConvStep(before, after, kernel_size=3, name=f"conv_{i}")
+                image_conv.ImageConvStep(
+                    before, after, kernel_size=(3, 3), name=f"conv_{i}"
+                )
                 for i, (before, after) in enumerate(
                     [
                         (hidden_size, hidden_size),

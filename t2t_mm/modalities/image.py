@@ -35,14 +35,14 @@ class ImageModality(modality.Modality):
             self.stem_0 = image_conv.ImageConvStep(
                 spec.shape[2] or 3,
                 stem_0,
-                kernel_size=3,
+                kernel_size=(3, 3),
                 strides=(stride, stride),
                 separable=False,
                 relu=False,
                 name="stem_0",
             )
             self.stem_1 = image_conv.ImageConvStep(
-                stem_0, stem_1, kernel_size=3, separable=False, name="stem_1"
+                stem_0, stem_1, kernel_size=(3, 3), separable=False, name="stem_1"
             )
             self.blocks = [
                 image_conv.ConvRes(

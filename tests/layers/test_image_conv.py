@@ -3,7 +3,9 @@ import pytest
 import tensorflow as tf
 
 import goldens
+import modality_names
 import numpy_reference as reference
+import original_names
 import tiny_models
 from t2t_mm.layers import compilation, image_conv
 
@@ -26,12 +28,21 @@ def _in_form(function, form):
     return tf.function(for_xla, jit_compile=True) if form == "compiled" else for_xla
 
 
+@pytest.mark.parametrize("causal", [True, False])
 @pytest.mark.parametrize("use_relu", [True, False])
 @pytest.mark.parametrize("separable", [True, False])
 @pytest.mark.parametrize(
-    ("kernel_size", "strides"), [(3, (1, 1)), (3, (2, 1)), (3, (2, 2)), (1, (2, 1))]
+    ("kernel_size", "strides"),
+    [
+        ((3, 3), (1, 1)),
+        ((3, 3), (2, 1)),
+        ((3, 3), (2, 2)),
+        ((1, 1), (2, 1)),
+        ((5, 1), (4, 1)),
+        ((5, 3), (1, 2)),
+    ],
 )
-def test_image_conv_step(kernel_size, strides, separable, use_relu):
+def test_image_conv_step(kernel_size, strides, separable, use_relu, causal):
     step = image_conv.ImageConvStep(
         3,
         4,
@@ -39,6 +50,7 @@ def test_image_conv_step(kernel_size, strides, separable, use_relu):
         strides=strides,
         separable=separable,
         relu=use_relu,
+        causal=causal,
         name="step",
     )
     tiny_models.perturb(step)
@@ -46,14 +58,33 @@ def test_image_conv_step(kernel_size, strides, separable, use_relu):
 
     y = step(tf.constant(x))
 
-    expected = reference.image_conv_step_of(step, x, strides=strides, use_relu=use_relu)
+    expected = reference.image_conv_step_of(
+        step, x, strides=strides, use_relu=use_relu, causal=causal
+    )
     np.testing.assert_allclose(y, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("separable", [True, False])
+def test_a_causal_image_conv_step_ignores_what_lies_behind(separable):
+    step = image_conv.ImageConvStep(
+        3, 4, kernel_size=(5, 3), separable=separable, causal=True, name="step"
+    )
+    tiny_models.perturb(step)
+    x = _random(2, 6, 5, 3)
+    changed = x.copy()
+    changed[:, 3:] += 1.0
+    changed[:, :, 4:] += 1.0
+
+    y, y_changed = step(tf.constant(x)).numpy(), step(tf.constant(changed)).numpy()
+
+    np.testing.assert_array_equal(y[:, :3, :4], y_changed[:, :3, :4])
+    assert (y[:, 3] != y_changed[:, 3]).any()
 
 
 @pytest.mark.parametrize("separable", [True, False])
 def test_image_conv_step_gradient_reaches_every_variable(separable):
     step = image_conv.ImageConvStep(
-        3, 4, kernel_size=3, strides=(2, 1), separable=separable, name="step"
+        3, 4, kernel_size=(3, 3), strides=(2, 1), separable=separable, name="step"
     )
 
     with tf.GradientTape() as tape:
@@ -67,7 +98,13 @@ def test_image_conv_step_gradient_reaches_every_variable(separable):
 
 def test_gradient_of_a_strided_pointwise_convolution_of_one_channel():
     step = image_conv.ImageConvStep(
-        1, 4, kernel_size=1, strides=(2, 1), separable=False, relu=False, name="step"
+        1,
+        4,
+        kernel_size=(1, 1),
+        strides=(2, 1),
+        separable=False,
+        relu=False,
+        name="step",
     )
     x, upstream = _random(2, 6, 5, 1), _random(2, 3, 5, 4, seed=1)
 
@@ -83,7 +120,7 @@ def test_gradient_of_a_strided_pointwise_convolution_of_one_channel():
 
 def test_masked_rows_do_not_reach_their_neighbours():
     step = tiny_models.perturb(
-        image_conv.ImageConvStep(3, 4, kernel_size=3, name="step")
+        image_conv.ImageConvStep(3, 4, kernel_size=(3, 3), name="step")
     )
     mask = np.arange(6) < np.array([[4], [6]])
     x, other = _random(2, 6, 5, 3), _random(2, 6, 5, 3, seed=1)
@@ -116,9 +153,24 @@ def test_max_pool_never_takes_padding():
     np.testing.assert_array_equal(y, reference.max_pool(hidden, (3, 3), (2, 2)))
 
 
+@pytest.mark.parametrize(("window", "strides"), [((3, 3), (2, 1)), ((5, 1), (4, 1))])
+def test_a_causal_max_pool_takes_zeros_in_front(window, strides):
+    x = _random(2, 6, 7, 3) - 5.0
+
+    y = image_conv.max_pool(tf.constant(x), window, strides, causal=True)
+
+    expected = reference.max_pool(x, window, strides, causal=True)
+    np.testing.assert_array_equal(y, expected.astype(np.float32))
+    assert (y[:, 0] == 0).numpy().all()
+    assert (y[:, -1, -1] < 0).numpy().all()
+
+
 @pytest.mark.parametrize("form", FORMS[1:])
-@pytest.mark.parametrize("strides", [(2, 2), (2, 1), (1, 1)])
-def test_max_pool_for_xla_equals_the_default_forward_and_backward(form, strides):
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("strides", [(2, 2), (2, 1), (1, 1), (4, 1)])
+def test_max_pool_for_xla_equals_the_default_forward_and_backward(
+    form, strides, causal
+):
     x = tf.constant(_random(2, 7, 6, 3))
     mask = tf.sequence_mask([7, 4], 7)
     weights = tf.constant(_random(2, -(-7 // strides[0]), -(-6 // strides[1]), 3))
@@ -126,7 +178,7 @@ def test_max_pool_for_xla_equals_the_default_forward_and_backward(form, strides)
     def pool_and_gradient(x):
         with tf.GradientTape() as tape:
             tape.watch(x)
-            y = image_conv.max_pool(x, (3, 3), strides, mask)
+            y = image_conv.max_pool(x, (3, 3), strides, mask, causal=causal)
             loss = tf.reduce_sum(y * weights)
         return y, tape.gradient(loss, x)
 
@@ -136,26 +188,86 @@ def test_max_pool_for_xla_equals_the_default_forward_and_backward(form, strides)
         np.testing.assert_allclose(value, wanted, rtol=1e-6)
 
 
-@pytest.mark.parametrize(("case", "strides"), [(0, (2, 2)), (1, (2, 1))])
-def test_max_pool_is_that_of_tensor2tensor(case, strides):
-    arrays = goldens.read("layer_pool_and_standardise")
+@pytest.mark.parametrize(
+    "number", goldens.numbers_of_cases("layer_pool_and_standardise", title="max pool")
+)
+def test_max_pool_is_that_of_tensor2tensor(number):
+    case = goldens.case("layer_pool_and_standardise", number)
 
-    y = image_conv.max_pool(tf.constant(arrays[f"c{case}:in:x"]), (3, 3), strides)
-
-    np.testing.assert_array_equal(y, arrays[f"c{case}:out:y"])
-
-
-def _conv_res(*, strides=(2, 2), shortcut_relu=True):
-    block = image_conv.ConvRes(
-        3, 4, strides=strides, shortcut_relu=shortcut_relu, name="block"
+    y = image_conv.max_pool(
+        tf.constant(case["in:x"]),
+        case.entry["window"],
+        case.entry["strides"],
+        causal=case.entry["padding"] == "LEFT",
     )
-    return tiny_models.perturb(block)
+
+    case.compare("out:y", y)
 
 
+@pytest.mark.parametrize(
+    "number", goldens.numbers_of_cases("layer_subseparable_conv", kernel=[3, 3])
+)
+def test_bare_convolutions_are_those_of_tensor2tensor(number):
+    case = goldens.case("layer_subseparable_conv", number)
+    x, causal = tf.constant(case["in:x"]), case.entry["padding"] == "LEFT"
+
+    if x.shape[2] == 1:  # the original takes a kernel of width 1 then
+        kernel, bias = (case.variables[f"conv_small/{n}"] for n in ("kernel", "bias"))
+        y = image_conv.conv_image(x, kernel, (1, 1), causal=causal) + bias
+    else:
+        depthwise = case.variables["conv_std/depthwise_kernel"]
+        pointwise = case.variables["conv_std/pointwise_kernel"]
+        y = image_conv.depthwise_conv_image(x, depthwise, (1, 1), causal=causal)
+        y = image_conv.conv_image(y, pointwise, (1, 1))
+
+    case.compare("out:y", y)
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        number
+        for kind in ("ordinary", "separable")
+        for number in goldens.numbers_of_cases("layer_conv_block", kind=kind)
+    ],
+)
+def test_image_conv_steps_are_those_of_tensor2tensor(number):
+    case = goldens.case("layer_conv_block", number)
+    y = tf.constant(case["in:x"])
+
+    for i, kernel_size in enumerate(case.entry["kernels"]):
+        step = image_conv.ImageConvStep(
+            y.shape[3],
+            case.entry["filters"],
+            kernel_size=tuple(kernel_size),
+            strides=tuple(case.entry.get("strides", (1, 1))),
+            separable=case.entry["kind"] == "separable",
+            relu=i > 0 or case.entry["first_relu"],
+            name="step",
+        )
+        scope = {k: v for k, v in case.variables.items() if f"_{i}" in k}
+        rows = modality_names.image_conv_step("", "blk", number=i)
+        original_names.assign(step, scope, rows)
+        y = step(y)
+
+    case.compare("out:y", y)
+
+
+def _conv_res(**settings):
+    return tiny_models.perturb(image_conv.ConvRes(3, 4, name="block", **settings))
+
+
+@pytest.mark.parametrize("shortcut_separable", [True, False])
 @pytest.mark.parametrize("shortcut_relu", [True, False])
 @pytest.mark.parametrize("strides", [(1, 1), (2, 1), (2, 2)])
-def test_conv_res_is_a_pooled_branch_plus_a_shortcut(strides, shortcut_relu):
-    block = _conv_res(strides=strides, shortcut_relu=shortcut_relu)
+def test_conv_res_is_a_pooled_branch_plus_a_shortcut(
+    strides, shortcut_relu, shortcut_separable
+):
+    block = _conv_res(
+        strides=strides,
+        shortcut_relu=shortcut_relu,
+        shortcut_separable=shortcut_separable,
+    )
     x = _random(2, 6, 5, 3)
 
     y = block(tf.constant(x))
