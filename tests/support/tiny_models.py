@@ -35,7 +35,7 @@ SIZES = dict(
     audio_filters=(3, 5),
     audio_time_stride=4,
     audio_merge_bins=True,
-    class_label_filters=(9, 10),
+    class_label_filters=(8, 9, 10),
 )
 
 TEXT_VOCAB_SIZE = 19
@@ -53,6 +53,9 @@ AUDIO = FeatureSpec(
     shape=(None, 6, 1),
     dtype="float32",
     space_id=SpaceId.AUDIO_SPECTRAL,
+)
+WAVEFORM = FeatureSpec(
+    modality="audio", shape=(None, 2, 1), dtype="uint8", space_id=SpaceId.AUDIO_WAV
 )
 LABEL = FeatureSpec(
     modality="class_label",
@@ -94,6 +97,11 @@ def perturb(module, deviation=0.2, seed=5):
         noise = random.normal(0.0, deviation, variable.shape)
         variable.assign_add(tf.constant(noise, tf.float32))
     return module
+
+
+def count_parameters(module):
+    """Returns how many numbers the variables hold."""
+    return sum(variable.shape.num_elements() for variable in module.variables)
 
 
 def make_feature(spec, lengths, padded_length, seed=0):
