@@ -36,8 +36,8 @@ def multimodel_1p8() -> MultiModelHParams:
     """The code that was released with the paper, its set `multimodel_1p8`.
 
     What differs: padding reaches no expert, class 0 counts, non-square images keep
-    their shape, the initial values are Glorot's and the learning rate warms up
-    linearly and stays.
+    their shape, sounds are lengthened to whole positions, the initial values are
+    Glorot's and the learning rate warms up linearly and stays.
     """
     return dataclasses.replace(
         multimodel_paper(),
@@ -56,6 +56,8 @@ def multimodel_1p8() -> MultiModelHParams:
         moe_num_experts=120,
         moe_k=2,
         moe_filter_size=1536,
+        class_label_net="release",
+        class_label_filters=(1920, 3072, 3840),
     )
 
 

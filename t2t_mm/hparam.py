@@ -71,6 +71,8 @@ class HParams:
         images row by row; "mean": the mean of all positions, as Tensor2Tensor later.
       class_label_filters: channels of the second step and the shortcut, of the third
         step and of the fourth.
+      class_label_count_padding: the mean of the last step includes padding, so that
+        classes depend on how far a batch is padded, as in the first release.
       label_smoothing: probability mass spread over the wrong classes, in training.
       optimizer: "adam".
       optimizer_adam_beta1: decay of the first moment.
@@ -110,6 +112,7 @@ class HParams:
     audio_pad_to_stride: bool = True
     class_label_net: str = "paper"
     class_label_filters: tuple[int, ...] = (1024, 1536, 2048)
+    class_label_count_padding: bool = False
     label_smoothing: float = 0.1
     optimizer: str = "adam"
     optimizer_adam_beta1: float = 0.9

@@ -79,6 +79,9 @@ class ClassLabelModality(modality.Modality):
 
     def top(self, body_output: modality.Embedded) -> tf.Tensor:
         """Returns logits `[batch, 1, classes]`."""
+        if self.hparams.class_label_count_padding:
+            everything = tf.ones_like(body_output.mask)
+            body_output = body_output._replace(mask=everything)
         if self._flow is None:
             x, rows = body_output.values[:, :, None], body_output.mask
         else:

@@ -12,19 +12,23 @@ import tiny_models
 from t2t_mm import registry
 from t2t_mm.layers import compilation
 from t2t_mm.modality import Embedded
+from t2t_mm.training import metrics
 
 HIDDEN_SIZE, NUM_CLASSES = 12, 11
 NETS = ["paper", "release", "release_1d", "mean"]
 
 
-def _label(net="paper", num_classes=NUM_CLASSES, **changes):
-    modality = registry.MODALITIES.get("class_label")(
+def _initial_label(net, num_classes=NUM_CLASSES, **changes):
+    return registry.MODALITIES.get("class_label")(
         dataclasses.replace(tiny_models.LABEL, vocab_size=num_classes),
         tiny_models.make_hparams(class_label_net=net, **changes),
         ["targets"],
         name="label",
     )
-    return tiny_models.perturb(modality)
+
+
+def _label(net="paper", **settings):
+    return tiny_models.perturb(_initial_label(net, **settings))
 
 
 def _body(*shape, seed=0):
@@ -44,6 +48,24 @@ def test_an_image_goes_through_the_exit_flow(grid):
     logits = label.top(_whole(x, grid))
 
     assert logits.shape == (2, 1, NUM_CLASSES)
+    np.testing.assert_allclose(
+        logits[:, 0], reference.exit_flow_of(label, x), atol=1e-3
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "grid"), [((299, 299), (19, 19)), ((200, 320), (13, 20))]
+)
+def test_a_real_image_goes_through_both_flows(shape, grid):
+    spec = dataclasses.replace(tiny_models.IMAGE, shape=(*shape, 3))
+    hparams = tiny_models.make_hparams(image_filters=(7, 8))
+    image = registry.MODALITIES.get("image")(spec, hparams, ["inputs"], name="image")
+    label, feature = _label(), tiny_models.make_feature(spec, [1], shape[0])
+
+    embedded = image.bottom(*feature)
+    logits = label.top(embedded)
+
+    x = embedded.values.numpy().reshape(1, *grid, HIDDEN_SIZE)
     np.testing.assert_allclose(
         logits[:, 0], reference.exit_flow_of(label, x), atol=1e-3
     )
@@ -99,6 +121,16 @@ def test_padding_changes_nothing(length, padding, net, width):
 
 
 @pytest.mark.parametrize("net", NETS)
+def test_padding_can_count_as_in_the_first_release(net):
+    label, x = _label(net, class_label_count_padding=True), _body(2, 8, HIDDEN_SIZE)
+    mask = np.arange(8) < np.array([[8], [3]])
+
+    logits = label.top(Embedded(tf.constant(x), tf.constant(mask)))
+
+    np.testing.assert_array_equal(logits, label.top(_whole(x)))
+
+
+@pytest.mark.parametrize("net", NETS)
 def test_filler_rows_are_finite(net):
     label = _label(net)
     x = tf.Variable(_body(2, 6, HIDDEN_SIZE))
@@ -111,13 +143,32 @@ def test_filler_rows_are_finite(net):
     np.testing.assert_array_equal(gradient, np.zeros([2, 6, HIDDEN_SIZE]))
 
 
-@pytest.mark.parametrize("problem", ["audio_to_class", "waveform_to_class"])
+def test_class_0_counts_in_the_loss_and_in_metrics():
+    problem = "image_to_class"
+    model = tiny_models.make_model(problems={problem: tiny_models.PROBLEMS[problem]})
+    batch = tiny_models.make_batch(problem, target_lengths=(1, 1))
+    targets = tf.zeros_like(batch["targets"])
+
+    output = model(
+        model.prepare(batch | {"targets": targets}, problem=problem), problem=problem
+    )
+
+    log_probabilities = tf.nn.log_softmax(output.logits)[:, 0, 0]
+    assert output.loss.weight == 2
+    np.testing.assert_allclose(
+        output.loss.total, -tf.reduce_sum(log_probabilities), rtol=1e-5
+    )
+    mask = tf.ones_like(targets, tf.bool)
+    right = metrics.accuracy(tf.one_hot([[0], [3]], NUM_CLASSES), targets, mask)
+    assert (right.total, right.weight) == (1, 2)
+
+
+@pytest.mark.parametrize("spec", [tiny_models.AUDIO, tiny_models.WAVEFORM])
 @pytest.mark.parametrize("net", NETS)
-def test_sounds_are_classified_alike_however_they_are_padded(net, problem):
-    name = {"audio_to_class": "audio_spectral", "waveform_to_class": "audio"}[problem]
-    spec = {"audio_spectral": tiny_models.AUDIO, "audio": tiny_models.WAVEFORM}[name]
+def test_sounds_are_classified_alike_however_they_are_padded(net, spec):
     hparams = tiny_models.make_hparams(audio_merge_bins=False)
-    audio = registry.MODALITIES.get(name)(spec, hparams, ["inputs"], name="audio")
+    modality = registry.MODALITIES.get(spec.modality)
+    audio = modality(spec, hparams, ["inputs"], name="audio")
     label = _label(net)
 
     def classify(padding):
@@ -161,7 +212,7 @@ def test_sounds_are_classified_alike_for_xla(net):
 def test_the_exit_flow_has_as_many_parameters_as_the_equations(
     net, hidden_size, filters, count
 ):
-    label = _label(
+    label = _initial_label(
         net,
         num_classes=1000,
         hidden_size=hidden_size,
@@ -172,11 +223,11 @@ def test_the_exit_flow_has_as_many_parameters_as_the_equations(
     assert tiny_models.count_parameters(label) == count
 
 
-def _golden(number):
+def _golden(number, num_classes=10):
     case = goldens.case("layer_class_label_exit_flow", number)
     label = _label(
         "release" if case.entry["kernel"] == [3, 3] else "release_1d",
-        num_classes=case.entry.get("classes", 10),
+        num_classes=num_classes,
         hidden_size=48,
         num_heads=3,
         class_label_filters=(60, 96, 120),
@@ -213,15 +264,8 @@ def test_the_exit_flow_is_that_of_tensor2tensor(number):
 
 
 def test_the_downsampling_block_is_that_of_tensor2tensor():
-    case, label = _golden(4)
-    # As in the mean of every position, but for the softmax, which is the identity here.
-    label = _label(
-        "release",
-        num_classes=120,
-        hidden_size=48,
-        num_heads=3,
-        class_label_filters=(60, 96, 120),
-    )
+    case, label = _golden(4, num_classes=120)
+    # With an identity for softmax, the logits are the mean of all positions.
     rows = [
         *modality_names.downsampling(""),
         ("classes/kernel", lambda originals: np.eye(120)),

@@ -72,6 +72,7 @@ PROBLEMS = {
     "image_to_class": {"inputs": IMAGE, "targets": LABEL},
     "text_to_class": {"inputs": TEXT, "targets": LABEL},
     "audio_to_class": {"inputs": AUDIO, "targets": LABEL},
+    "waveform_to_class": {"inputs": WAVEFORM, "targets": LABEL},
 }
 TO_TEXT = ("text_to_text", "image_to_text", "audio_to_text")
 
