@@ -88,7 +88,7 @@ def test_patches_are_projected_normalised_and_placed():
 @pytest.mark.parametrize(
     ("shape", "grid"), [((299, 299, 3), (19, 19)), ((200, 320, 3), (13, 20))]
 )
-def test_the_paper_turns_299_pixels_into_19_by_19_positions(shape, grid):
+def test_images_of_real_sizes_are_halved_four_times(shape, grid):
     image = _image(shape=shape, image_stem_filters=(2, 3), image_filters=(4, 5))
     pixels = np.random.default_rng(1).integers(0, 256, (1, *shape)).astype(np.uint8)
 

@@ -17,18 +17,17 @@ def _own(pattern, name):
     return pattern, find
 
 
-def image_conv_step(ours, theirs, *, number=0, variant=r"(?:single|std)"):
+def image_conv_step(ours, theirs, *, number=0):
     """Rows of one step, convolution `number` of the block with scope `theirs`.
 
-    `theirs` may hold "{0}", "{1}", ... for the groups of the pattern `ours`. `variant`
-    is a pattern of the suffix of the kernels; the original also stores "small" kernels
-    for data of width 1, which "std" ones are not for.
+    `theirs` may hold "{0}", "{1}", ... for the groups of the pattern `ours`. Kernels
+    are called "single", or "std" where others exist for data of width 1.
     """
 
     def find(kind):
         def value(originals, *groups):
             scope = re.escape(theirs.format(*groups))
-            pattern = rf"^{scope}/conv_block_{number}_{variant}/{kind}$"
+            pattern = rf"^{scope}/conv_block_{number}_(single|std)/{kind}$"
             (name,) = originals.names(pattern)
             return originals[name]
 
