@@ -36,8 +36,8 @@ def multimodel_1p8() -> MultiModelHParams:
     """The code that was released with the paper, its set `multimodel_1p8`.
 
     What differs: padding reaches no expert, class 0 counts, non-square images keep
-    their shape, the initial values are Glorot's and the learning rate warms up
-    linearly and stays.
+    their shape, sounds are lengthened to whole positions, the initial values are
+    Glorot's and the learning rate warms up linearly and stays.
     """
     return dataclasses.replace(
         multimodel_paper(),
@@ -56,6 +56,8 @@ def multimodel_1p8() -> MultiModelHParams:
         moe_num_experts=120,
         moe_k=2,
         moe_filter_size=1536,
+        class_label_net="release",
+        class_label_filters=(1920, 3072, 3840),
     )
 
 
@@ -67,7 +69,7 @@ def multimodel_base() -> MultiModelHParams:
         dropout=0.1,
         moe_num_experts=32,
         moe_filter_size=512,
-        class_label_filters=(768, 1024),
+        class_label_filters=(512, 768, 1024),
         audio_filters=(32, 64, 128, 256),
         audio_time_stride=8,
         audio_merge_bins=True,
@@ -85,7 +87,7 @@ def multimodel_small() -> MultiModelHParams:
         moe_filter_size=512,
         image_stem_filters=(16, 32),
         image_filters=(64,),
-        class_label_filters=(384, 512),
+        class_label_filters=(256, 384, 512),
         audio_filters=(16, 32, 64),
         learning_rate_constant=0.1,
     )
@@ -112,7 +114,7 @@ def multimodel_tiny() -> MultiModelHParams:
         moe_filter_size=256,
         image_stem_filters=(16, 16),
         image_filters=(32,),
-        class_label_filters=(192, 256),
+        class_label_filters=(128, 192, 256),
         audio_filters=(8, 16),
         audio_time_stride=4,
         learning_rate_constant=1e-3,

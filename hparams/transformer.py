@@ -18,7 +18,7 @@ def transformer_base() -> TransformerHParams:
         moe_num_experts=32,
         moe_k=2,
         moe_filter_size=1024,
-        class_label_filters=(768, 1024),
+        class_label_filters=(512, 768, 1024),
         audio_filters=(32, 64, 128, 256),
         audio_time_stride=8,
         audio_merge_bins=True,
@@ -41,7 +41,7 @@ def transformer_big() -> TransformerHParams:
         num_heads=16,
         dropout=0.3,
         moe_filter_size=2048,
-        class_label_filters=(1536, 2048),
+        class_label_filters=(1024, 1536, 2048),
     )
 
 
@@ -58,7 +58,7 @@ def transformer_small() -> TransformerHParams:
         moe_filter_size=512,
         image_stem_filters=(16, 32),
         image_filters=(64,),
-        class_label_filters=(384, 512),
+        class_label_filters=(256, 384, 512),
         audio_filters=(16, 32, 64),
     )
 
@@ -83,7 +83,7 @@ def transformer_tiny() -> TransformerHParams:
         moe_filter_size=256,
         image_stem_filters=(16, 16),
         image_filters=(32,),
-        class_label_filters=(192, 256),
+        class_label_filters=(128, 192, 256),
         audio_filters=(8, 16),
         audio_time_stride=4,
         learning_rate_constant=2e-3,

@@ -22,6 +22,8 @@ import gin
 from t2t_mm import registry
 
 _ACTIVATION_DTYPES = ("float32", "bfloat16")
+_IMAGE_NETS = ("xception", "small", "patch")
+_CLASS_LABEL_NETS = ("paper", "release", "release_1d", "mean")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,14 +41,38 @@ class HParams:
       dropout: probability of zeroing a unit, in training only.
       activation_dtype: "float32" or "bfloat16"; variables and losses stay float32.
       shared_embedding_and_softmax_weights: one table for input, target and softmax.
+      image_net: how pixels become positions. "xception": the paper's entry flow;
+        "small": one 3x3 step and nothing else, as the first release for 32x32 pixels;
+        "patch": a linear map of patches that do not overlap, with a 2-D timing signal.
       image_stem_filters: channels of the two convolutions that read pixels.
-      image_stem_stride: stride of the first; 1 for small images.
+      image_stem_stride: stride of the first, and of the only one of "small"; 1 for
+        small images.
+      image_stem_separable: these convolutions and the shortcuts of the residual blocks
+        are separable, as the paper's equations; else ordinary, as the first release.
+      image_stem_relu: a ReLU comes before every convolution, also before pixels and in
+        every shortcut, as the paper's equations; else pixels have none and only the
+        first shortcut has one, as the first release.
       image_filters: channels of the residual blocks after them, at most
         `hidden_size`; every block halves the image, and so does a last one.
-      audio_filters: channels of the residual blocks that read a spectrogram.
-      audio_time_stride: frames per position, a power of 2.
+      image_patch_size: pixels along a side of a patch.
+      audio_filters: channels of the residual blocks that read a sound.
+      audio_time_stride: frames or samples per position, a power of 2.
       audio_merge_bins: make all frequencies of a frame one position.
-      class_label_filters: channels of the last two steps before classes are read.
+      audio_shortcut_separable: shortcuts of the residual blocks are separable, as the
+        paper's equations; else ordinary, as the first release.
+      audio_shortcut_relu: the last block's shortcut has a ReLU like the others, as the
+        paper's equations; else it has none, as the first release.
+      audio_pad_to_stride: lengthen sounds with silence to a multiple of
+        `audio_time_stride`, so that no result depends on how far a batch is padded;
+        the first release did not.
+      class_label_net: how positions become classes. "paper": its equations;
+        "release": the first release's widths, ordinary shortcut and missing ReLU;
+        "release_1d": the same over a sequence, causal with kernels of 5 and stride 4,
+        images row by row; "mean": the mean of all positions, as Tensor2Tensor later.
+      class_label_filters: channels of the second step and the shortcut, of the third
+        step and of the fourth.
+      class_label_count_padding: the mean of the last step includes padding, so that
+        classes depend on how far a batch is padded, as in the first release.
       label_smoothing: probability mass spread over the wrong classes, in training.
       optimizer: "adam".
       optimizer_adam_beta1: decay of the first moment.
@@ -71,13 +97,22 @@ class HParams:
     dropout: float = 0.1
     activation_dtype: str = "float32"
     shared_embedding_and_softmax_weights: bool = False
+    image_net: str = "xception"
     image_stem_filters: tuple[int, ...] = (32, 64)
     image_stem_stride: int = 2
+    image_stem_separable: bool = False
+    image_stem_relu: bool = False
     image_filters: tuple[int, ...] = (128, 256)
+    image_patch_size: int = 16
     audio_filters: tuple[int, ...] = (2, 4, 8, 16, 32, 64, 128, 256)
     audio_time_stride: int = 512
     audio_merge_bins: bool = False
-    class_label_filters: tuple[int, ...] = (1536, 2048)
+    audio_shortcut_separable: bool = False
+    audio_shortcut_relu: bool = False
+    audio_pad_to_stride: bool = True
+    class_label_net: str = "paper"
+    class_label_filters: tuple[int, ...] = (1024, 1536, 2048)
+    class_label_count_padding: bool = False
     label_smoothing: float = 0.1
     optimizer: str = "adam"
     optimizer_adam_beta1: float = 0.9
@@ -105,6 +140,7 @@ class HParams:
             "max_target_length",
             "hidden_size",
             "image_stem_stride",
+            "image_patch_size",
             "learning_rate_warmup_steps",
         )
         self.check_not_negative(
@@ -118,10 +154,12 @@ class HParams:
         self.check_choice("optimizer", ("adam",))
 
     def _check_modality_nets(self) -> None:
-        for field in ("image_stem_filters", "class_label_filters"):
-            if len(getattr(self, field)) != 2:
+        self.check_choice("image_net", _IMAGE_NETS)
+        self.check_choice("class_label_net", _CLASS_LABEL_NETS)
+        for field, count in (("image_stem_filters", 2), ("class_label_filters", 3)):
+            if len(getattr(self, field)) != count:
                 raise ValueError(
-                    f"`{field}` must have two numbers; got {getattr(self, field)}."
+                    f"`{field}` must have {count} numbers; got {getattr(self, field)}."
                 )
         stride, blocks = self.audio_time_stride, len(self.audio_filters)
         most = 2 ** (blocks if self.audio_merge_bins else blocks + 1)

@@ -20,12 +20,13 @@ class Embedded(NamedTuple):
       values: `[batch, length, hidden_size]`; images are flattened row by row.
       mask: `[batch, length]` bool, True where there is data.
       grid: height and width, with `height * width == length`, if the sequence is a
-        flattened image; None otherwise.
+        flattened image or spectrogram; None otherwise. A height in time, which batches
+        pad differently, is a `[]` int32 tensor; that of an image is an int.
     """
 
     values: tf.Tensor
     mask: tf.Tensor
-    grid: tuple[int, int] | None = None
+    grid: tuple[int | tf.Tensor, int] | None = None
 
 
 class LossTerms(NamedTuple):

@@ -16,11 +16,26 @@ SPECS = {
         tiny_models.IMAGE,
         tiny_models.LABEL,
         tiny_models.TEXT,
+        tiny_models.WAVEFORM,
     )
+}
+# Hyperparameters that give a modality another net; the battery covers each.
+CHOICES = {
+    "audio": [dict(audio_merge_bins=False)],
+    "audio_spectral": [dict(audio_merge_bins=False)],
+    "class_label": [
+        dict(class_label_net=net) for net in ("release", "release_1d", "mean")
+    ],
+    "image": [
+        dict(image_stem_separable=True, image_stem_relu=True),
+        dict(image_net="small"),
+        dict(image_net="patch", image_patch_size=5),
+    ],
 }
 HIDDEN_SIZE = tiny_models.SIZES["hidden_size"]
 LENGTHS = (8, 5, 0)
 NAMES = registry.MODALITIES.names()
+NETS = [(name, changes) for name in NAMES for changes in ({}, *CHOICES.get(name, ()))]
 
 
 def _make(name, roles=None, **changes):
@@ -39,7 +54,7 @@ def _supports(name, role):
 
 
 def _of(role):
-    return [name for name in NAMES if _supports(name, role)]
+    return [(name, changes) for name, changes in NETS if _supports(name, role)]
 
 
 def _body(seed=0):
@@ -65,10 +80,10 @@ def test_a_key_names_the_modality(name):
     assert cls.key(SPECS[name]).startswith(name)
 
 
-@pytest.mark.parametrize("name", _of(INPUTS))
+@pytest.mark.parametrize(("name", "changes"), _of(INPUTS))
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_bottom_embeds_in_the_space_of_the_body(name, dtype):
-    net = _make(name, activation_dtype=dtype)
+def test_bottom_embeds_in_the_space_of_the_body(name, changes, dtype):
+    net = _make(name, activation_dtype=dtype, **changes)
 
     embedded = net.bottom(*tiny_models.make_feature(SPECS[name], LENGTHS, 8))
 
@@ -82,9 +97,9 @@ def test_bottom_embeds_in_the_space_of_the_body(name, dtype):
         assert np.prod(embedded.grid) == length
 
 
-@pytest.mark.parametrize("name", _of(INPUTS))
-def test_data_come_first_and_fillers_are_empty(name):
-    net = _make(name)
+@pytest.mark.parametrize(("name", "changes"), _of(INPUTS))
+def test_data_come_first_and_fillers_are_empty(name, changes):
+    net = _make(name, **changes)
 
     mask = net.bottom(*tiny_models.make_feature(SPECS[name], LENGTHS, 8)).mask.numpy()
 
@@ -93,9 +108,9 @@ def test_data_come_first_and_fillers_are_empty(name):
     assert (np.diff(mask.astype(int), axis=1) <= 0).all()
 
 
-@pytest.mark.parametrize("name", _of(INPUTS))
-def test_a_row_is_embedded_alike_in_any_batch(name):
-    net = _make(name)
+@pytest.mark.parametrize(("name", "changes"), _of(INPUTS))
+def test_a_row_is_embedded_alike_in_any_batch(name, changes):
+    net = _make(name, **changes)
     values, lengths = tiny_models.make_feature(SPECS[name], LENGTHS, 8)
 
     batch, alone = net.bottom(values, lengths), net.bottom(values[1:2], lengths[1:2])
@@ -103,10 +118,10 @@ def test_a_row_is_embedded_alike_in_any_batch(name):
     np.testing.assert_allclose(batch.values[1:2], alone.values, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", _of(TARGETS))
+@pytest.mark.parametrize(("name", "changes"), _of(TARGETS))
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_top_returns_float32_logits_of_every_id(name, dtype):
-    net = _make(name, activation_dtype=dtype)
+def test_top_returns_float32_logits_of_every_id(name, changes, dtype):
+    net = _make(name, activation_dtype=dtype, **changes)
 
     logits = net.top(Embedded(tf.cast(_body(), dtype), tf.sequence_mask(LENGTHS, 8)))
 
@@ -115,9 +130,9 @@ def test_top_returns_float32_logits_of_every_id(name, dtype):
     assert np.isfinite(logits).all()
 
 
-@pytest.mark.parametrize("name", _of(TARGETS))
-def test_autoregressive_targets_are_embedded_one_by_one(name):
-    net = _make(name)
+@pytest.mark.parametrize(("name", "changes"), _of(TARGETS))
+def test_autoregressive_targets_are_embedded_one_by_one(name, changes):
+    net = _make(name, **changes)
     ids, _ = tiny_models.make_feature(SPECS[name], (4, 4), 4)
     if not net.autoregressive:
         with pytest.raises(ValueError, match="is not autoregressive"):
@@ -149,9 +164,9 @@ def test_methods_of_another_role_say_so(name):
             net.top(Embedded(_body(), tf.ones([3, 8], tf.bool)))
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_variable_has_a_name_of_its_own_and_a_gradient(name):
-    net = _make(name)
+@pytest.mark.parametrize(("name", "changes"), NETS)
+def test_every_variable_has_a_name_of_its_own_and_a_gradient(name, changes):
+    net = _make(name, **changes)
     outputs = []
     weights = np.random.default_rng(1)
 

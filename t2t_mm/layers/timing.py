@@ -37,3 +37,28 @@ def add_timing_signal(x: tf.Tensor, *, channels: int = 0) -> tf.Tensor:
     """Adds the timing signal of positions 0, 1, ... to `[batch, length, depth]`."""
     signal = timing_signal(tf.range(tf.shape(x)[1]), x.shape[2], channels=channels)
     return x + tf.cast(signal, x.dtype)[None]
+
+
+def timing_signal_2d(height: int, width: int, depth: int) -> tf.Tensor:
+    """Returns a timing signal of rows and columns, as Tensor2Tensor for images.
+
+    The first half of the channels holds the signal of the row, the second half that of
+    the column; up to three last channels, of a `depth` that 4 does not divide, are 0.
+
+    Args:
+      height: number of rows.
+      width: number of columns.
+      depth: number of channels, at least 4.
+
+    Returns:
+      `[height, width, depth]` float32.
+    """
+    size = depth // 4 * 2
+    rows = timing_signal(tf.range(height), size)[:, None]
+    columns = timing_signal(tf.range(width), size)[None]
+    # [height, 1, size] and [1, width, size] -> [height, width, 2 * size]
+    shape = [height, width, size]
+    signal = tf.concat(
+        [tf.broadcast_to(rows, shape), tf.broadcast_to(columns, shape)], axis=2
+    )
+    return tf.pad(signal, [[0, 0], [0, 0], [0, depth - 2 * size]])

@@ -1,4 +1,4 @@
-"""Images: the entry flow of Xception."""
+"""Images: the entry flow of Xception, one convolution, or patches."""
 
 import itertools
 from collections.abc import Collection
@@ -7,12 +7,17 @@ import tensorflow as tf
 
 from t2t_mm import hparam, modality, registry
 from t2t_mm.features import FeatureSpec
-from t2t_mm.layers import conv, randomness
+from t2t_mm.layers import core, image_conv, randomness, timing
 
 
 @registry.register_modality("image")
 class ImageModality(modality.Modality):
-    """Two convolutions and residual blocks that halve the image (section 2.6.2)."""
+    """Standardised pixels through the net that `image_net` names.
+
+    "xception": two convolutions and residual blocks that halve the image (section
+    2.6.2). "small": one convolution to `hidden_size`. "patch": a linear map of patches,
+    normalised, plus the timing signal of their rows and columns.
+    """
 
     supported_roles = (modality.INPUTS,)
 
@@ -24,32 +29,15 @@ class ImageModality(modality.Modality):
         *,
         name: str,
     ) -> None:
-        """Creates the stem and one block per entry of `image_filters`, and one more."""
+        """Creates the variables of the net."""
         super().__init__(spec, hparams, roles, name=name)
-        hidden_size = hparams.hidden_size
-        stem_0, stem_1 = hparams.image_stem_filters
-        filters = [min(f, hidden_size) for f in hparams.image_filters] + [hidden_size]
-        stride = hparams.image_stem_stride
+        build = {
+            "xception": self._build_entry_flow,
+            "small": self._build_small,
+            "patch": self._build_patch,
+        }[hparams.image_net]
         with self.name_scope:
-            # Ordinary convolutions and no ReLU on raw pixels, as the first release.
-            self.stem_0 = conv.ImageConvStep(
-                spec.shape[2] or 3,
-                stem_0,
-                kernel_size=3,
-                strides=(stride, stride),
-                separable=False,
-                relu=False,
-                name="stem_0",
-            )
-            self.stem_1 = conv.ImageConvStep(
-                stem_0, stem_1, kernel_size=3, separable=False, name="stem_1"
-            )
-            self.blocks = [
-                conv.ConvRes(before, after, shortcut_relu=i == 0, name=f"block_{i}")
-                for i, (before, after) in enumerate(
-                    itertools.pairwise([stem_1, *filters])
-                )
-            ]
+            build(spec.shape[2] or 3)
 
     @classmethod
     def key(cls, spec: FeatureSpec) -> str:
@@ -68,11 +56,89 @@ class ImageModality(modality.Modality):
         """Embeds pixels `[batch, height, width, channels]` uint8."""
         x = tf.image.per_image_standardization(tf.cast(inputs, tf.float32))
         x = tf.cast(x, tf.as_dtype(self.hparams.activation_dtype))
-        x = self.stem_1(self.stem_0(x))
-        for block in self.blocks:
-            x = block(x)
+        embed = {
+            "xception": self._entry_flow,
+            "small": self._small,
+            "patch": self._patch,
+        }[self.hparams.image_net]
+        x = embed(x)
         height, width = x.shape[1], x.shape[2]
         # [batch, height, width, hidden] -> [batch, height * width, hidden]
         values = tf.reshape(x, [tf.shape(x)[0], height * width, x.shape[3]])
         mask = tf.repeat((lengths > 0)[:, None], height * width, axis=1)
         return modality.Embedded(values, mask, (height, width))
+
+    def _build_entry_flow(self, channels: int) -> None:
+        """Creates the stem and one block per entry of `image_filters`, and one more."""
+        hparams = self.hparams
+        size, stride = hparams.hidden_size, hparams.image_stem_stride
+        stem_0, stem_1 = hparams.image_stem_filters
+        filters = [min(f, size) for f in hparams.image_filters] + [size]
+        self.stem_0 = image_conv.ImageConvStep(
+            channels,
+            stem_0,
+            kernel_size=(3, 3),
+            strides=(stride, stride),
+            separable=hparams.image_stem_separable,
+            relu=hparams.image_stem_relu,
+            name="stem_0",
+        )
+        self.stem_1 = image_conv.ImageConvStep(
+            stem_0,
+            stem_1,
+            kernel_size=(3, 3),
+            separable=hparams.image_stem_separable,
+            name="stem_1",
+        )
+        self.blocks = [
+            image_conv.ConvRes(
+                before,
+                after,
+                shortcut_relu=hparams.image_stem_relu or i == 0,
+                shortcut_separable=hparams.image_stem_separable,
+                name=f"block_{i}",
+            )
+            for i, (before, after) in enumerate(itertools.pairwise([stem_1, *filters]))
+        ]
+
+    def _entry_flow(self, x: tf.Tensor) -> tf.Tensor:
+        x = self.stem_1(self.stem_0(x))
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+    def _build_small(self, channels: int) -> None:
+        stride = self.hparams.image_stem_stride
+        self.stem = image_conv.ImageConvStep(
+            channels,
+            self.hparams.hidden_size,
+            kernel_size=(3, 3),
+            strides=(stride, stride),
+            separable=False,
+            relu=False,
+            name="stem",
+        )
+
+    def _small(self, x: tf.Tensor) -> tf.Tensor:
+        return self.stem(x)
+
+    def _build_patch(self, channels: int) -> None:
+        size = self.hparams.hidden_size
+        values = self.hparams.image_patch_size**2 * channels
+        self.patch = core.Dense(values, size, name="patch")
+        self.patch_norm = core.LayerNorm(size, name="patch_norm")
+
+    def _patch(self, x: tf.Tensor) -> tf.Tensor:
+        """Cuts the image into patches; zeros, the mean colour, fill the last ones."""
+        side = self.hparams.image_patch_size
+        height, width = (-(-size // side) for size in x.shape[1:3])
+        to_height, to_width = height * side - x.shape[1], width * side - x.shape[2]
+        x = tf.pad(x, [[0, 0], [0, to_height], [0, to_width], [0, 0]])
+        # [batch, height * side, width * side, channels]
+        # -> [batch, height, width, side * side * channels]
+        x = tf.reshape(x, [-1, height, side, width, side, x.shape[3]])
+        x = tf.transpose(x, [0, 1, 3, 2, 4, 5])
+        x = tf.reshape(x, [-1, height, width, side * side * x.shape[5]])
+        embedded = self.patch_norm(self.patch(x))
+        signal = timing.timing_signal_2d(height, width, embedded.shape[3])
+        return embedded + tf.cast(signal, embedded.dtype)

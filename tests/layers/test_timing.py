@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import goldens
 import numpy_reference as reference
 from t2t_mm.layers import timing
 
@@ -38,3 +39,30 @@ def test_timing_is_added_to_every_row(dtype):
     np.testing.assert_allclose(
         tf.cast(y, tf.float32), x + reference.timing_signal(5, 6), atol=tolerance
     )
+
+
+@pytest.mark.parametrize("depth", [4, 7, 12])
+def test_timing_of_two_dimensions_is_that_of_the_row_then_of_the_column(depth):
+    signal = timing.timing_signal_2d(3, 5, depth)
+
+    half = depth // 4 * 2
+    for row in range(3):
+        for column in range(5):
+            parts = (reference.timing_signal(5, half)[i] for i in (row, column))
+            expected = np.pad(np.concatenate([*parts]), (0, depth - 2 * half))
+            np.testing.assert_allclose(signal[row, column], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "number",
+    goldens.numbers_of_cases(
+        "layer_timing_signal", title="n-d (2 position dimensions)"
+    ),
+)
+def test_timing_of_two_dimensions_is_that_of_tensor2tensor(number):
+    case = goldens.case("layer_timing_signal", number)
+    x = case["in:x"]
+
+    y = x + timing.timing_signal_2d(*x.shape[1:])
+
+    case.compare("out:y", y)

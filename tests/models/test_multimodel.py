@@ -79,7 +79,7 @@ def _formulas(d, num_experts, vocab_size, num_classes):
 
     image = 27 * 32 + 64 + 9 * 32 * 64 + 128
     image += chain(residual, [64, min(128, d), min(256, d), d])
-    categories = 3 * step(d, d) + step(d, 1536) + step(1536, 2048)
+    categories = step(d, d) + 2 * step(d, 1024) + step(1024, 1536) + step(1536, 2048)
     return {
         "encoder": 6 * conv_block,
         "encoder experts": experts,

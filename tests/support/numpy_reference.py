@@ -72,16 +72,18 @@ def conv_step_of(step, x, *, dilation_rate=1, causal=False, mask=None):
     return layer_norm_of(step.layer_norm, mixed @ array(step.conv.pointwise_kernel)[0])
 
 
-def _same_padding(size, window, stride):
-    """Zeros before the first and after the last, as TensorFlow's SAME."""
+def _padding(size, window, stride, causal):
+    """Zeros before the first and after the last: all in front, or TensorFlow's SAME."""
+    if causal:
+        return window - 1, 0
     total = max((math.ceil(size / stride) - 1) * stride + window - size, 0)
     return total // 2, total - total // 2
 
 
-def _windows(x, window, strides, fill):
+def _windows(x, window, strides, fill, causal):
     """Yields row and column of the output and `[batch, height, width, channels]`."""
-    rows = _same_padding(x.shape[1], window[0], strides[0])
-    columns = _same_padding(x.shape[2], window[1], strides[1])
+    rows = _padding(x.shape[1], window[0], strides[0], causal)
+    columns = _padding(x.shape[2], window[1], strides[1], causal)
     padded = np.pad(x, [(0, 0), rows, columns, (0, 0)], constant_values=fill)
     for i in range(math.ceil(x.shape[1] / strides[0])):
         for j in range(math.ceil(x.shape[2] / strides[1])):
@@ -97,39 +99,42 @@ def _pooled_shape(x, strides):
     ]
 
 
-def conv_image(x, kernel, strides=(1, 1)):
+def conv_image(x, kernel, strides=(1, 1), causal=False):
     """Convolves `[batch, height, width, in]` with `[height, width, in, out]`."""
     y = np.zeros([*_pooled_shape(x, strides), kernel.shape[3]])
-    for i, j, window in _windows(x, kernel.shape[:2], strides, 0.0):
+    for i, j, window in _windows(x, kernel.shape[:2], strides, 0.0, causal):
         y[:, i, j] = np.einsum("bhwi,hwio->bo", window, kernel)
     return y
 
 
-def depthwise_image(x, kernel, strides=(1, 1)):
+def depthwise_image(x, kernel, strides=(1, 1), causal=False):
     """Convolves every channel with its kernel of `[height, width, channels]`."""
     y = np.zeros([*_pooled_shape(x, strides), x.shape[3]])
-    for i, j, window in _windows(x, kernel.shape[:2], strides, 0.0):
+    for i, j, window in _windows(x, kernel.shape[:2], strides, 0.0, causal):
         y[:, i, j] = np.einsum("bhwc,hwc->bc", window, kernel)
     return y
 
 
-def max_pool(x, window, strides):
+def max_pool(x, window, strides, causal=False):
+    """The largest of every window; the border counts as 0 if causal, else as -inf."""
     y = np.zeros([*_pooled_shape(x, strides), x.shape[3]])
-    for i, j, values in _windows(x, window, strides, -np.inf):
+    for i, j, values in _windows(x, window, strides, 0 if causal else -np.inf, causal):
         y[:, i, j] = values.max((1, 2))
     return y
 
 
-def image_conv_step_of(step, x, *, strides=(1, 1), use_relu=True, mask=None):
+def image_conv_step_of(
+    step, x, *, strides=(1, 1), use_relu=True, causal=False, mask=None
+):
     """LN(conv(ReLU(x))) of an image; `mask` `[batch, height]`."""
     x = relu(x) if use_relu else x
     if mask is not None:
         x = x * mask[:, :, None, None]
     if step.kernel is not None:
-        y = conv_image(x, array(step.kernel), strides)
+        y = conv_image(x, array(step.kernel), strides, causal)
     else:
-        y = depthwise_image(x, array(step.depthwise_kernel)[..., 0], strides)
-        y = y @ array(step.pointwise.kernel)
+        kernel = array(step.depthwise_kernel)[..., 0]
+        y = depthwise_image(x, kernel, strides, causal) @ array(step.pointwise.kernel)
     return layer_norm_of(step.layer_norm, y)
 
 
@@ -142,6 +147,45 @@ def conv_res_of(block, x, *, strides, shortcut_relu, mask=None):
     return max_pool(y, (3, 3), strides) + image_conv_step_of(
         block.shortcut, x, strides=strides, use_relu=shortcut_relu, mask=mask
     )
+
+
+def standardise(pixels):
+    """Mean 0 and deviation 1 per image, which is at least 1 / sqrt(values)."""
+    x = pixels.astype(np.float64)
+    mean, deviation = x.mean((1, 2, 3)), x.std((1, 2, 3))
+    least = 1.0 / np.sqrt(np.prod(x.shape[1:]))
+    divisor = np.maximum(deviation, least)
+    return (x - mean[:, None, None, None]) / divisor[:, None, None, None]
+
+
+def entry_flow_of(net, pixels, *, stride=2, literal=False):
+    """The paper's equations if `literal`; else with the first release's fewer ReLUs."""
+    x = standardise(pixels)
+    x = image_conv_step_of(net.stem_0, x, strides=(stride, stride), use_relu=literal)
+    x = image_conv_step_of(net.stem_1, x)
+    for i, block in enumerate(net.blocks):
+        x = conv_res_of(block, x, strides=(2, 2), shortcut_relu=literal or i == 0)
+    return x
+
+
+def exit_flow_of(net, x):
+    """The paper's equations for `[batch, height, width, hidden_size]`."""
+    skip = image_conv_step_of(net.shortcut, x, strides=(2, 2))
+    h = image_conv_step_of(net.steps[1], image_conv_step_of(net.steps[0], x))
+    h = skip + max_pool(h, (3, 3), (2, 2))
+    h = image_conv_step_of(net.steps[3], image_conv_step_of(net.steps[2], h))
+    mean = relu(h).mean((1, 2))
+    return mean @ array(net.classes.kernel) + array(net.classes.bias)
+
+
+def audio_blocks_of(net, x, *, strides, literal=False):
+    """One ConvRes block per pair of `strides`; the last shortcut has no ReLU."""
+    for block, stride, last in zip(
+        net.blocks, strides, [*[False] * (len(strides) - 1), True], strict=True
+    ):
+        relu_first = literal or not last
+        x = conv_res_of(block, x, strides=stride, shortcut_relu=relu_first)
+    return x
 
 
 def attention_of(layer, x, memory, num_heads, visible=None):

@@ -30,7 +30,7 @@ SIZES = dict(
     image_filters=(8,),
     audio_filters=(3, 5),
     audio_time_stride=4,
-    class_label_filters=(9, 10),
+    class_label_filters=(8, 9, 10),
 )
 
 # Sizes that say what a set is: smaller, but never larger than in the set.
@@ -57,6 +57,9 @@ AUDIO = FeatureSpec(
     dtype="float32",
     space_id=SpaceId.AUDIO_SPECTRAL,
 )
+WAVEFORM = FeatureSpec(
+    modality="audio", shape=(None, 2, 1), dtype="uint8", space_id=SpaceId.AUDIO_WAV
+)
 LABEL = FeatureSpec(
     modality="class_label",
     vocab_size=11,
@@ -72,6 +75,7 @@ PROBLEMS = {
     "image_to_class": {"inputs": IMAGE, "targets": LABEL},
     "text_to_class": {"inputs": TEXT, "targets": LABEL},
     "audio_to_class": {"inputs": AUDIO, "targets": LABEL},
+    "waveform_to_class": {"inputs": WAVEFORM, "targets": LABEL},
 }
 TO_TEXT = ("text_to_text", "image_to_text", "audio_to_text")
 
@@ -135,6 +139,11 @@ def perturb(module, deviation=0.2, seed=5):
         noise = random.normal(0.0, deviation, variable.shape)
         variable.assign_add(tf.constant(noise, tf.float32))
     return module
+
+
+def count_parameters(module):
+    """Returns how many numbers the variables hold."""
+    return sum(variable.shape.num_elements() for variable in module.variables)
 
 
 def make_feature(spec, lengths, padded_length, seed=0):
