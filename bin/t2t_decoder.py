@@ -174,7 +174,9 @@ def _decode_split(
         references.append(example.reference)
         outputs.append(example.output)
         yield f"{example.reference}\t{example.output}".replace("\n", " ")
-    found = scores.score(references, outputs, are_texts=decoder.gives_texts)
+    found = scores.score(
+        references, outputs, are_texts=decoder.gives_texts, are_ids=decoder.gives_ids
+    )
     for name, score in found.items():
         logging.info("%s | %s | %s %s", decoder.problem.name, values.split, name, score)
 
