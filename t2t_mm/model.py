@@ -52,13 +52,14 @@ class ModelOutput(NamedTuple):
     """Result of a forward pass.
 
     Attributes:
-      logits: `[batch, target_length, vocab_size]` float32.
+      outputs: float32, what `top` of the targets' modality returns: of ids, logits
+        `[batch, target_length, vocab_size]`.
       loss: the loss of the targets, as their modality takes it.
       extra_losses: further training losses by name, each `[]` float32, weighted.
       experts: how the experts were used, by name of the layer.
     """
 
-    logits: tf.Tensor
+    outputs: tf.Tensor
     loss: LossTerms
     extra_losses: dict[str, tf.Tensor]
     experts: dict[str, moe.ExpertStats]
@@ -208,10 +209,10 @@ class Model(tf.Module, abc.ABC):
                 features[SPACE_ID],
                 rng,
             )
-        logits = top.top(body.embedded)
+        outputs = top.top(body.embedded)
         return ModelOutput(
-            logits,
-            top.loss(logits, targets, mask, training=rng is not None),
+            outputs,
+            top.loss(outputs, targets, mask, training=rng is not None),
             encoded.losses | body.losses,
             encoded.experts | body.experts,
         )

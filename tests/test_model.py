@@ -193,7 +193,7 @@ def test_a_modality_takes_the_loss_of_its_targets(numbers_model, training, weigh
         rng=rng,
     )
 
-    outputs = output.logits.numpy()
+    outputs = output.outputs.numpy()
     assert outputs.shape == (3, 2)
     squares = np.square(outputs[:2] - targets[:2]).sum()
     assert output.loss.total.numpy() == pytest.approx(weight * squares, rel=1e-5)

@@ -61,7 +61,7 @@ class Evaluator:
             targets, lengths = features["targets"], features["targets_length"]
             mask = tf.sequence_mask(lengths, tf.shape(targets)[1])
             terms = {
-                name: metric(output.logits, targets, mask)
+                name: metric(output.outputs, targets, mask)
                 for name, metric in self._metrics[problem].items()
             }
             return terms | {EXPERT_LOAD: {n: s.load for n, s in output.experts.items()}}
