@@ -98,23 +98,32 @@ class Modality(tf.Module, abc.ABC):
 
     def _check_methods(self) -> None:
         """Raises `ValueError` for a method that a role needs and the class lacks."""
-        reasons = {"bottom": "to be used for inputs"} if INPUTS in self.roles else {}
+        needed = {"bottom": "for inputs"} if INPUTS in self.roles else {}
         if TARGETS in self.roles:
-            reasons["top"] = "to be used for targets"
+            needed["top"] = "for targets"
             if self.autoregressive:
-                reasons["targets_bottom"] = (
-                    "for its targets, or set `autoregressive = False` if they are no "
-                    "sequence"
+                needed["targets_bottom"] = (
+                    "for targets, or `autoregressive = False` if they are no sequence"
                 )
-            if self.spec.vocab_size is None:
-                for_ids = "because the one of the base class is for targets with a"
-                reasons |= dict.fromkeys(("loss", "predict"), f"{for_ids} `vocab_size`")
-        for method, reason in reasons.items():
-            if getattr(type(self), method) is getattr(Modality, method):
+            self._check_loss()
+        for method, use in needed.items():
+            if self._lacks(method):
                 raise ValueError(
                     f"Modality '{self.spec.modality}' ({type(self).__name__}) must "
-                    f"define `{method}` {reason}."
+                    f"define `{method}` {use}."
                 )
+
+    def _check_loss(self) -> None:
+        lacking = [method for method in ("loss", "predict") if self._lacks(method)]
+        if self.spec.vocab_size is None and lacking:
+            raise ValueError(
+                f"A feature of modality '{self.spec.modality}' needs a `vocab_size`, "
+                f"or {type(self).__name__} must define `{'` and `'.join(lacking)}`: "
+                "those of the base class are of ids."
+            )
+
+    def _lacks(self, method: str) -> bool:
+        return getattr(type(self), method) is getattr(Modality, method)
 
     @classmethod
     def key(cls, spec: FeatureSpec) -> str:

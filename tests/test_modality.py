@@ -151,15 +151,15 @@ class _NoTargetsBottom(modality.Modality):
 @pytest.mark.parametrize(
     ("cls", "roles", "changes", "message"),
     [
-        (_NoTop, ["inputs"], {}, r"'some' \(_NoTop\) must define `bottom` to be used"),
-        (_NoTop, ["targets"], {}, "must define `top` to be used for targets"),
+        (_NoTop, ["inputs"], {}, r"'some' \(_NoTop\) must define `bottom` for inputs"),
+        (_NoTop, ["targets"], {}, "must define `top` for targets"),
         (
             _NoTargetsBottom,
             ["targets"],
             {},
             "`targets_bottom` .*autoregressive = False",
         ),
-        (_Read, ["targets"], {"vocab_size": None}, "must define `loss` because"),
+        (_Read, ["targets"], {"vocab_size": None}, "define `loss` and `predict`:"),
     ],
 )
 def test_a_method_that_a_role_needs_must_be_there(cls, roles, changes, message):
