@@ -45,7 +45,7 @@ def _run(line):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory, registrations):
     """The folder in which all commands of the document have been run."""
     folder = tmp_path_factory.mktemp("modalities")
     (folder / "my_modalities").mkdir()
