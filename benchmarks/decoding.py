@@ -69,7 +69,7 @@ def decode_again(model: Model, length: int) -> Callable[..., tf.Tensor]:
         columns = tf.range(length)
         for position in tf.range(length):
             everything = {**features, "targets": targets, "targets_length": lengths}
-            logits = model(everything, problem=PROBLEM).logits[:, position]
+            logits = model(everything, problem=PROBLEM).outputs[:, position]
             ids = tf.argmax(logits, -1, output_type=tf.int32)
             targets = tf.where(columns == position, ids[:, None], targets)
             scores = scores.write(position, logits)

@@ -4,12 +4,14 @@ Each call of a program parses into a `FlagValues` of its own, so programs can be
 imported and called side by side. A program defines only the flags that it uses.
 """
 
+import contextlib
 import importlib
 import logging as standard_logging
 import os
+import re
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from absl import flags, logging
 
@@ -18,6 +20,10 @@ from t2t_mm import registry
 
 USER_ERROR = 2  # exit status
 _USER_ERRORS = (ValueError, LookupError, OSError, FloatingPointError, flags.Error)
+# Lines that are not as TensorFlow's C++ begins its own.
+_OF_OTHERS = re.compile(
+    rb"(?!WARNING: All log mess|[IWE]\d{4} |To enable the following)"
+)
 _BUGS = (KeyError, IndexError)  # LookupErrors whose messages teach a user nothing
 
 
@@ -60,7 +66,7 @@ def define_usr_dir(values: flags.FlagValues) -> None:
         "t2t_usr_dir",
         None,
         "Folder with an __init__.py that imports modules of your own; they may "
-        "register problems, models and hparams sets.",
+        "register problems, modalities, models and hparams sets.",
         flag_values=values,
     )
 
@@ -97,33 +103,51 @@ def define_tensorflow_logs(values: flags.FlagValues) -> None:
 
 
 def import_tensorflow(values: flags.FlagValues) -> None:
-    """Imports TensorFlow, without its start-up lines unless --tensorflow_logs.
+    """Imports TensorFlow, without its start-up lines unless --tensorflow_logs."""
+    with _tensorflow_logs(shown=values.tensorflow_logs):
+        importlib.import_module("tensorflow").config.list_logical_devices()
 
-    Some of those lines go to the descriptor of stderr before any log level is read, so
-    the descriptor itself is held back while TensorFlow looks for devices. If that
-    fails, everything that was held back is shown.
+
+def import_registrations(usr_dir: str | None, *, tensorflow_logs: bool = False) -> None:
+    """Imports what registers names; modalities of a user import TensorFlow with them.
+
+    Args:
+      usr_dir: the user's folder, or None.
+      tensorflow_logs: show what TensorFlow itself has to say when it starts.
+
+    Raises:
+      FileNotFoundError: if `usr_dir` is not a folder with an `__init__.py`.
     """
-    if values.tensorflow_logs:
-        _start_tensorflow()
+    with _tensorflow_logs(shown=tensorflow_logs):
+        registry.import_registrations(usr_dir)
+
+
+@contextlib.contextmanager
+def _tensorflow_logs(*, shown: bool) -> Iterator[None]:
+    """Shows or leaves out what TensorFlow writes while it starts.
+
+    Some of its lines go to the descriptor of stderr before any log level is read, so
+    the descriptor itself is held back. If an error comes up, all of it is shown;
+    otherwise what others wrote, such as a module of the user.
+    """
+    if shown:
+        yield
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     stderr = os.dup(2)
+    is_shown = re.compile(b"")  # everything, unless all goes well
     with tempfile.TemporaryFile() as held_back:
         os.dup2(held_back.fileno(), 2)
         try:
-            _start_tensorflow()
-        except BaseException:
-            held_back.seek(0)
-            os.write(stderr, held_back.read())
-            raise
+            yield
+            is_shown = _OF_OTHERS
         finally:
+            sys.stderr.flush()
             os.dup2(stderr, 2)
             os.close(stderr)
-
-
-def _start_tensorflow() -> None:
-    importlib.import_module("tensorflow").config.list_logical_devices()
+            held_back.seek(0)
+            os.write(2, b"".join(filter(is_shown.match, held_back)))
 
 
 def define_debug(values: flags.FlagValues) -> None:

@@ -110,7 +110,7 @@ def main(argv: Sequence[str]) -> None:
     """
     values = define_flags()
     common_flags.parse(values, argv, __doc__)
-    registry.import_registrations(values.t2t_usr_dir)
+    common_flags.import_registrations(values.t2t_usr_dir)
     names = _selected(values)
     if values.only_list:
         sys.stdout.write("".join(f"{name}\n" for name in names))
@@ -217,7 +217,7 @@ def _generate_in_processes(names: Sequence[str], job: Job, num_workers: int) -> 
 
 def _work(name: str, job: Job) -> None:
     common_flags.start_logging()
-    registry.import_registrations(job.usr_dir)
+    common_flags.import_registrations(job.usr_dir)
     _generate(name, job)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags, logging
 
-from t2t_mm import hparam, registry, run_folder
+from t2t_mm import hparam, run_folder
 from t2t_mm.bin import flags as common
 from t2t_mm.decoding.decode_config import DecodeConfig
 from t2t_mm.features import Split
@@ -90,7 +90,9 @@ def main(argv: Sequence[str]) -> None:
     common.require(values, "problem", "output_dir")
     _check_flags(values)
     config = DecodeConfig(**hparam.parse_overrides(values.decode_hparams, DecodeConfig))
-    registry.import_registrations(values.t2t_usr_dir)
+    common.import_registrations(
+        values.t2t_usr_dir, tensorflow_logs=values.tensorflow_logs
+    )
     name = common.select_one_problem(values.problem)
     description = run_folder.read(values.output_dir)
     if values.data_dir:
@@ -174,7 +176,9 @@ def _decode_split(
         references.append(example.reference)
         outputs.append(example.output)
         yield f"{example.reference}\t{example.output}".replace("\n", " ")
-    found = scores.score(references, outputs, are_texts=decoder.gives_texts)
+    found = scores.score(
+        references, outputs, are_texts=decoder.gives_texts, are_ids=decoder.gives_ids
+    )
     for name, score in found.items():
         logging.info("%s | %s | %s %s", decoder.problem.name, values.split, name, score)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from t2t_mm import registry, run_folder
+from t2t_mm import run_folder
 from t2t_mm.bin import flags as common
 from t2t_mm.features import Split
 
@@ -62,7 +62,9 @@ def main(argv: Sequence[str]) -> None:
     values = define_flags()
     common.parse(values, argv, USAGE)
     common.require(values, "output_dir", "data_dir")
-    registry.import_registrations(values.t2t_usr_dir)
+    common.import_registrations(
+        values.t2t_usr_dir, tensorflow_logs=values.tensorflow_logs
+    )
     description = run_folder.read(values.output_dir)
     run_folder.check_vocabularies(description, values.data_dir)
     names = _select_problems(description, values.problem)

@@ -107,7 +107,9 @@ def main(argv: Sequence[str]) -> None:
     values = define_flags()
     common.parse(values, argv, USAGE)
     common.require(values, "problem", "hparams_set", "data_dir", "output_dir")
-    registry.import_registrations(values.t2t_usr_dir)
+    common.import_registrations(
+        values.t2t_usr_dir, tensorflow_logs=values.tensorflow_logs
+    )
     names = common.select_problems(values.problem)
     hparams, config = _settings(values)
     common.make_folder("output_dir", values.output_dir)

@@ -1,7 +1,7 @@
 """Base class of modalities: nets between raw data and the space of the body."""
 
 import abc
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import ClassVar, NamedTuple
 
 import tensorflow as tf
@@ -41,20 +41,28 @@ class LossTerms(NamedTuple):
     weight: tf.Tensor
 
 
+# Maps outputs, targets and mask, as `Modality.loss` takes them, to a sum and a weight.
+Metric = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], LossTerms]
+
+
 class Modality(tf.Module, abc.ABC):
     """Converts one kind of data to and from the space of the body.
 
     A subclass defines the methods of the roles that it supports: `bottom` for inputs;
-    `targets_bottom` (if autoregressive) and `top` for targets.
+    `targets_bottom` (if autoregressive) and `top` for targets. Targets that are not ids
+    need a `loss` and a `predict` too.
 
     Attributes:
       supported_roles: "inputs", "targets" or both.
       autoregressive: whether targets of this kind are produced position by position;
         False for class labels, which are read off the encoded inputs.
+      metrics: metrics of these targets by name; a problem names those that it wants,
+        of these and of the ones for ids in `training/metrics.py`.
     """
 
     supported_roles: ClassVar[tuple[str, ...]] = (INPUTS, TARGETS)
     autoregressive: ClassVar[bool] = True
+    metrics: ClassVar[Mapping[str, Metric]] = {}
 
     def __init__(
         self,
@@ -64,7 +72,7 @@ class Modality(tf.Module, abc.ABC):
         *,
         name: str,
     ) -> None:
-        """Remembers the arguments and checks the roles.
+        """Remembers the arguments and checks that the roles can be played.
 
         Args:
           spec: the feature; features with equal `key` share one instance.
@@ -74,7 +82,8 @@ class Modality(tf.Module, abc.ABC):
           name: scope of the variables.
 
         Raises:
-          ValueError: if a role is not supported.
+          ValueError: if a role is not supported, or a method that it needs is not
+            defined.
         """
         super().__init__(name=name)
         for role in roles:
@@ -86,6 +95,36 @@ class Modality(tf.Module, abc.ABC):
         self.spec = spec
         self.hparams = hparams
         self.roles = frozenset(roles)
+        self._check_methods()
+
+    def _check_methods(self) -> None:
+        """Raises `ValueError` for a method that a role needs and the class lacks."""
+        needed = {"bottom": "for inputs"} if INPUTS in self.roles else {}
+        if TARGETS in self.roles:
+            needed["top"] = "for targets"
+            if self.autoregressive:
+                needed["targets_bottom"] = (
+                    "for targets, or `autoregressive = False` if they are no sequence"
+                )
+            self._check_loss()
+        for method, use in needed.items():
+            if self._lacks(method):
+                raise ValueError(
+                    f"Modality '{self.spec.modality}' ({type(self).__name__}) must "
+                    f"define `{method}` {use}."
+                )
+
+    def _check_loss(self) -> None:
+        lacking = [method for method in ("loss", "predict") if self._lacks(method)]
+        if self.spec.vocab_size is None and lacking:
+            raise ValueError(
+                f"A feature of modality '{self.spec.modality}' needs a `vocab_size`, "
+                f"or {type(self).__name__} must define `{'` and `'.join(lacking)}`: "
+                "those of the base class are of ids."
+            )
+
+    def _lacks(self, method: str) -> bool:
+        return getattr(type(self), method) is getattr(Modality, method)
 
     @classmethod
     def key(cls, spec: FeatureSpec) -> str:
@@ -113,8 +152,42 @@ class Modality(tf.Module, abc.ABC):
         raise ValueError(f"Modality '{self.spec.modality}' is not autoregressive.")
 
     def top(self, body_output: Embedded) -> tf.Tensor:
-        """Maps the body's output to float32 logits `[batch, length, vocab_size]`."""
+        """Maps the body's output to what `loss`, `predict` and metrics read.
+
+        Args:
+          body_output: of the decoder, one position per target; if not autoregressive,
+            of the encoder.
+
+        Returns:
+          float32 logits `[batch, length, vocab_size]`, or whatever the subclass says.
+        """
         raise ValueError(f"Modality '{self.spec.modality}' has no targets.")
+
+    def loss(
+        self, outputs: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor, *, training: bool
+    ) -> LossTerms:
+        """Returns the loss of a batch: the cross-entropy of ids.
+
+        Args:
+          outputs: from `top`.
+          targets: `[batch, length]`, as the pipeline pads them.
+          mask: `[batch, length]` bool, True for targets that count.
+          training: whether the loss is to be minimised, with `label_smoothing`.
+        """
+        label_smoothing = self.hparams.label_smoothing if training else 0.0
+        return smoothed_cross_entropy(outputs, targets, mask, label_smoothing)
+
+    def predict(self, outputs: tf.Tensor) -> tf.Tensor:
+        """Returns the prediction for targets that are not a sequence.
+
+        Args:
+          outputs: from `top`.
+
+        Returns:
+          The most likely ids, `[batch, length]` int32. A subclass may return anything
+          whose rows its problems' `decode_targets` read.
+        """
+        return tf.argmax(outputs, -1, output_type=tf.int32)
 
 
 def smoothed_cross_entropy(

@@ -52,13 +52,14 @@ class ModelOutput(NamedTuple):
     """Result of a forward pass.
 
     Attributes:
-      logits: `[batch, target_length, vocab_size]` float32.
-      loss: the loss of the targets, smoothed in training only.
+      outputs: float32, what `top` of the targets' modality returns: of ids, logits
+        `[batch, target_length, vocab_size]`.
+      loss: the loss of the targets, as their modality takes it.
       extra_losses: further training losses by name, each `[]` float32, weighted.
       experts: how the experts were used, by name of the layer.
     """
 
-    logits: tf.Tensor
+    outputs: tf.Tensor
     loss: LossTerms
     extra_losses: dict[str, tf.Tensor]
     experts: dict[str, moe.ExpertStats]
@@ -150,6 +151,10 @@ class Model(tf.Module, abc.ABC):
         spec = self.problems[problem][role]
         return self.modalities[registry.MODALITIES.get(spec.modality).key(spec)]
 
+    def target_modality(self, problem: str) -> modality.Modality:
+        """Returns the modality of a problem's targets."""
+        return self._modality(problem, TARGETS)
+
     def graph_key(self, problem: str) -> Hashable:
         """Returns what decides the graph of a problem; a graph may serve several."""
         return tuple(
@@ -175,7 +180,7 @@ class Model(tf.Module, abc.ABC):
 
     def is_autoregressive(self, problem: str) -> bool:
         """Returns whether the targets are produced position by position."""
-        return self._modality(problem, TARGETS).autoregressive
+        return self.target_modality(problem).autoregressive
 
     def __call__(
         self,
@@ -193,30 +198,22 @@ class Model(tf.Module, abc.ABC):
           rng: randomness of a training step; None for evaluation.
         """
         encoded = self.encode(features, problem=problem, rng=rng)
-        top = self._modality(problem, TARGETS)
+        top = self.target_modality(problem)
         targets, lengths = features[TARGETS], features["targets_length"]
+        mask = tf.sequence_mask(lengths, tf.shape(targets)[1])
         if not top.autoregressive:
             body = self.read_off(encoded, features[SPACE_ID], rng)
         else:
             body = self.decode_body(
-                Embedded(
-                    top.targets_bottom(targets),
-                    tf.sequence_mask(lengths, tf.shape(targets)[1]),
-                ),
+                Embedded(top.targets_bottom(targets), mask),
                 encoded.embedded,
                 features[SPACE_ID],
                 rng,
             )
-        logits = top.top(body.embedded)
-        loss = modality.smoothed_cross_entropy(
-            logits,
-            targets,
-            tf.sequence_mask(lengths, tf.shape(targets)[1]),
-            0.0 if rng is None else self.hparams.label_smoothing,
-        )
+        outputs = top.top(body.embedded)
         return ModelOutput(
-            logits,
-            loss,
+            outputs,
+            top.loss(outputs, targets, mask, training=rng is not None),
             encoded.losses | body.losses,
             encoded.experts | body.experts,
         )
@@ -233,11 +230,12 @@ class Model(tf.Module, abc.ABC):
         embedded = bottom.bottom(features[INPUTS], features["inputs_length"], rng)
         return self.encode_body(embedded, features[SPACE_ID], rng)
 
-    def classify(self, features: Mapping[str, tf.Tensor], *, problem: str) -> tf.Tensor:
-        """Returns logits `[batch, 1, classes]` of targets that are not a sequence."""
+    def predict(self, features: Mapping[str, tf.Tensor], *, problem: str) -> tf.Tensor:
+        """Returns predictions of targets that are not a sequence, a row for each."""
         encoded = self.encode(features, problem=problem)
         body = self.read_off(encoded, features[SPACE_ID], None)
-        return self._modality(problem, TARGETS).top(body.embedded)
+        top = self.target_modality(problem)
+        return top.predict(top.top(body.embedded))
 
     def decode_step(
         self,
@@ -260,7 +258,7 @@ class Model(tf.Module, abc.ABC):
           Logits `[batch, vocab_size]` and the new state. Stepping through a sequence
           gives the logits of `__call__`.
         """
-        top = self._modality(problem, TARGETS)
+        top = self.target_modality(problem)
         embedded = top.targets_bottom(ids[:, None])[:, 0]
         values, state = self.decode_body_step(embedded, state, position)
         mask = tf.ones([tf.shape(values)[0], 1], tf.bool)

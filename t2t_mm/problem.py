@@ -45,7 +45,8 @@ class Problem(abc.ABC):
       batch_size_means_tokens: whether `hparams.batch_size` (tokens) or
         `hparams.batch_examples` sets the size of batches.
       metrics: names of the metrics of an evaluation.
-      record_types: "int64" (ids) or "string" (bytes) for each feature of a record.
+      record_types: "int64" (ids), "float32" (numbers) or "string" (bytes) for each
+        feature of a record.
       corpus: NAME of a corpus that the user must have, see --corpus_path; or None.
       corpus_contents: what its folder must hold, for the error message.
       corpus_path: the user's path of the corpus; set before `generate_samples`.
@@ -177,16 +178,17 @@ class Problem(abc.ABC):
 
         Args:
           features: `inputs` and `targets` (either may be absent) as parsed, ids as a
-            ragged `[batch, None]` int64 or bytes as `[batch]` string; `inputs_length`
-            and `targets_length` `[batch]` int32.
+            ragged `[batch, None]` int64, numbers as ragged float32, or bytes as
+            `[batch]` string; `inputs_length` and `targets_length` `[batch]` int32.
           padded_lengths: `[]` int32, the length to pad `inputs` and `targets` to.
 
         Returns:
-          The same with `[batch, length]` int32 ids; subclasses decode bytes.
+          The same with `[batch, length]` int32 ids or float32 numbers; subclasses
+          decode bytes.
         """
         return {
             name: (
-                _pad_ids(value, padded_lengths[name])
+                _pad(value, padded_lengths[name])
                 if isinstance(value, tf.RaggedTensor)
                 else value
             )
@@ -200,10 +202,16 @@ class Problem(abc.ABC):
         return line
 
     @abc.abstractmethod
-    def decode_targets(self, ids: Sequence[int], data_dir: str) -> str:
-        """Returns predicted ids as text, or a predicted class as its name."""
+    def decode_targets(self, ids: Sequence[Any], data_dir: str) -> str:
+        """Returns predicted targets as a line of text.
+
+        Args:
+          ids: those of a text, the one of a class, or whatever else the modality of the
+            targets predicts, such as numbers.
+          data_dir: folder of the vocabulary.
+        """
 
 
-def _pad_ids(ids: Any, length: Any) -> Any:
-    padded = ids.to_tensor(default_value=0, shape=tf.stack([-1, length]))
-    return tf.cast(padded, tf.int32)
+def _pad(values: Any, length: Any) -> Any:
+    padded = values.to_tensor(shape=tf.stack([-1, length]))  # with zeros
+    return tf.cast(padded, tf.int32) if padded.dtype.is_integer else padded

@@ -153,7 +153,7 @@ def import_registrations(usr_dir: str | None = None) -> None:
     """Imports the packages that register things, then the user's folder if given.
 
     Problems and hparams sets are imported; neither needs TensorFlow. Models and
-    modalities are left to `import_models`.
+    modalities are left to `import_models`, but for those of the user.
 
     Args:
       usr_dir: folder that is imported as a package; its `__init__.py` must import the

@@ -2,12 +2,12 @@
 
 import functools
 
-import multimodel_names as names
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import goldens
+import multimodel_names as names
 import original_names
 import tiny_models
 from t2t_mm import modality, registry

@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import numpy_reference as reference
+import tiny_models
 from t2t_mm import modality
 
 RANDOM = np.random.default_rng(0)
@@ -80,3 +82,71 @@ def test_a_certain_prediction_stays_finite():
     )
 
     assert loss.total == 400.0
+
+
+# The base class.
+
+
+class _Read(modality.Modality):
+    """Of targets that are read off the inputs."""
+
+    autoregressive = False
+
+    def top(self, body_output):
+        return body_output.values
+
+
+def _make(cls, roles=(modality.TARGETS,), label_smoothing=0.1, **changes):
+    spec = dataclasses.replace(tiny_models.LABEL, modality="some", **changes)
+    hparams = tiny_models.make_hparams(label_smoothing=label_smoothing)
+    return cls(spec, hparams, roles, name="some")
+
+
+@pytest.mark.parametrize(("training", "smoothing"), [(True, 0.3), (False, 0.0)])
+def test_the_loss_of_ids_is_smoothed_in_training_only(training, smoothing):
+    net = _make(_Read, label_smoothing=0.3)
+    arguments = [tf.constant(array) for array in (LOGITS, TARGETS, MASK)]
+
+    loss = net.loss(*arguments, training=training)
+
+    expected = modality.smoothed_cross_entropy(*arguments, smoothing)
+    np.testing.assert_array_equal(loss, expected)
+
+
+def test_the_most_likely_ids_are_predicted():
+    predicted = _make(_Read).predict(tf.constant(LOGITS))
+
+    np.testing.assert_array_equal(predicted, LOGITS.argmax(-1))
+    assert predicted.dtype == tf.int32
+
+
+class _NoTop(modality.Modality):
+    autoregressive = False
+
+
+class _NoTargetsBottom(modality.Modality):
+    def top(self, body_output):
+        return body_output.values
+
+
+@pytest.mark.parametrize(
+    ("cls", "roles", "changes", "message"),
+    [
+        (_NoTop, ["inputs"], {}, r"'some' \(_NoTop\) must define `bottom` for inputs"),
+        (_NoTop, ["targets"], {}, "must define `top` for targets"),
+        (
+            _NoTargetsBottom,
+            ["targets"],
+            {},
+            "`targets_bottom` .*autoregressive = False",
+        ),
+        (_Read, ["targets"], {"vocab_size": None}, "define `loss` and `predict`:"),
+    ],
+)
+def test_a_method_that_a_role_needs_must_be_there(cls, roles, changes, message):
+    with pytest.raises(ValueError, match=message):
+        _make(cls, roles, **changes)
+
+
+def test_methods_of_a_role_that_nobody_uses_may_be_missing():
+    assert _make(_NoTop, roles=[]).roles == frozenset()

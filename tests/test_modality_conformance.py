@@ -1,5 +1,7 @@
 """Every registered modality through one battery; registration is enrolment."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -128,6 +130,41 @@ def test_top_returns_float32_logits_of_every_id(name, changes, dtype):
     assert logits.shape == (3, 8 if net.autoregressive else 1, SPECS[name].vocab_size)
     assert logits.dtype == tf.float32
     assert np.isfinite(logits).all()
+
+
+@pytest.mark.parametrize(("name", "changes"), _of(TARGETS))
+def test_the_loss_and_the_metrics_of_a_modality_leave_fillers_out(name, changes):
+    net = _make(name, **changes)
+    outputs = net.top(Embedded(_body(), tf.sequence_mask(LENGTHS, 8)))
+    targets, lengths = tiny_models.make_feature(SPECS[name], LENGTHS, outputs.shape[1])
+    mask = tf.sequence_mask(lengths, outputs.shape[1])
+
+    measures = {
+        "training": functools.partial(net.loss, training=True),
+        "evaluation": functools.partial(net.loss, training=False),
+        **net.metrics,
+    }
+    for measure, function in measures.items():
+        whole = function(outputs, targets, mask)
+        without_filler = function(outputs[:2], targets[:2], mask[:2])
+        nothing = function(outputs[2:], targets[2:], mask[2:])
+
+        assert whole.total.dtype == whole.weight.dtype == tf.float32
+        assert whole.total.shape == whole.weight.shape == []
+        assert whole.weight > 0, measure
+        np.testing.assert_allclose(whole, without_filler, rtol=1e-6)
+        np.testing.assert_array_equal(nothing, 0.0)
+
+
+@pytest.mark.parametrize(("name", "changes"), _of(TARGETS))
+def test_a_prediction_is_like_a_target(name, changes):
+    net = _make(name, **changes)
+    outputs = net.top(Embedded(_body(), tf.sequence_mask(LENGTHS, 8)))
+
+    prediction = net.predict(outputs)
+
+    assert prediction.shape == outputs.shape[:2]
+    assert prediction.dtype == SPECS[name].dtype
 
 
 @pytest.mark.parametrize(("name", "changes"), _of(TARGETS))

@@ -5,7 +5,9 @@ import pytest
 import tensorflow as tf
 
 import tiny_models
-from t2t_mm.features import SpaceId
+from t2t_mm import modality, registry
+from t2t_mm.features import FeatureSpec, SpaceId
+from t2t_mm.layers import randomness
 from tiny_models import AUDIO, IMAGE, LABEL, TEXT
 
 FRENCH = dataclasses.replace(TEXT, space_id=SpaceId.FR_TOK)
@@ -144,3 +146,73 @@ def test_the_signature_fits_batches_of_any_size(model):
 def test_classes_are_not_autoregressive(model):
     assert model.is_autoregressive("ende")
     assert not model.is_autoregressive("small_image")
+
+
+class _Numbers(modality.Modality):
+    """Two numbers, which the body gives without a net."""
+
+    autoregressive = False
+
+    def top(self, body_output):
+        return tf.reduce_mean(body_output.values, 1)[:, :2]
+
+    def loss(self, outputs, targets, mask, *, training):
+        weights = tf.where(mask, 3.0 if training else 1.0, 0.0)
+        errors = weights * tf.square(outputs - targets)
+        return modality.LossTerms(tf.reduce_sum(errors), tf.reduce_sum(weights))
+
+    def predict(self, outputs):
+        return 10.0 * outputs
+
+
+@pytest.fixture
+def numbers_model(monkeypatch):
+    entries = registry.MODALITIES._entries | {"numbers": _Numbers}
+    monkeypatch.setattr(registry.MODALITIES, "_entries", entries)
+    spec = FeatureSpec(modality="numbers", shape=(2,), dtype="float32")
+    return tiny_models.make_model(
+        problems={"text_to_numbers": dict(inputs=TEXT, targets=spec)}
+    )
+
+
+@pytest.mark.parametrize(("training", "weight"), [(True, 3.0), (False, 1.0)])
+def test_a_modality_takes_the_loss_of_its_targets(numbers_model, training, weight):
+    inputs, inputs_length = tiny_models.make_feature(TEXT, (5, 3, 0), 8)
+    targets = np.array([[0.5, -2.0], [3.0, 0.25], [0.0, 0.0]], np.float32)
+    batch = {
+        "inputs": inputs,
+        "inputs_length": inputs_length,
+        "targets": tf.constant(targets),
+        "targets_length": tf.constant([2, 2, 0]),
+    }
+    rng = randomness.RandomStream(tf.constant([1, 2])) if training else None
+
+    output = numbers_model(
+        numbers_model.prepare(batch, "text_to_numbers"),
+        problem="text_to_numbers",
+        rng=rng,
+    )
+
+    outputs = output.outputs.numpy()
+    assert outputs.shape == (3, 2)
+    squares = np.square(outputs[:2] - targets[:2]).sum()
+    assert output.loss.total.numpy() == pytest.approx(weight * squares, rel=1e-5)
+    assert output.loss.weight == 4 * weight
+
+
+def test_a_modality_says_what_is_predicted(numbers_model):
+    inputs, inputs_length = tiny_models.make_feature(TEXT, (5, 3), 8)
+    batch = {"inputs": inputs, "inputs_length": inputs_length}
+    features = numbers_model.prepare(batch, "text_to_numbers")
+
+    predicted = numbers_model.predict(features, problem="text_to_numbers")
+
+    encoded = numbers_model.encode(features, problem="text_to_numbers").embedded.values
+    expected = 10.0 * encoded.numpy().mean(1)[:, :2]
+    np.testing.assert_allclose(predicted, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_signature_of_numbers_is_float(numbers_model):
+    signature = numbers_model.signature("text_to_numbers")
+
+    assert signature["targets"] == tf.TensorSpec([None, 2], tf.float32, "targets")

@@ -87,8 +87,8 @@ def test_logits_and_losses_are_as_documented(name, problem):
     output = _run(model, problem, batch)
 
     vocab_size = PROBLEMS[problem]["targets"].vocab_size
-    assert output.logits.shape == (*batch["targets"].shape, vocab_size)
-    assert output.logits.dtype == tf.float32
+    assert output.outputs.shape == (*batch["targets"].shape, vocab_size)
+    assert output.outputs.dtype == tf.float32
     assert output.loss.weight == _real(batch).sum()
     losses = [output.loss.total, *output.extra_losses.values()]
     assert all(loss.shape == () and loss.dtype == tf.float32 for loss in losses)
@@ -98,13 +98,13 @@ def test_logits_and_losses_are_as_documented(name, problem):
 @pytest.mark.parametrize(("name", "problem"), TEXT_CASES)
 def test_no_position_sees_its_own_target_or_a_later_one(name, problem):
     model, batch = _perturbed(name), make_batch(problem)
-    logits = _run(model, problem, batch).logits.numpy()
+    logits = _run(model, problem, batch).outputs.numpy()
 
     for position in (0, 3, 6):
         targets = batch["targets"].numpy()
         targets[0, position] = 2 + (targets[0, position] - 1) % 17
         changed_batch = batch | {"targets": tf.constant(targets)}
-        changed = _run(model, problem, changed_batch).logits.numpy()
+        changed = _run(model, problem, changed_batch).outputs.numpy()
 
         is_other = (changed != logits).any(-1)
         assert not is_other[1].any()
@@ -120,7 +120,7 @@ def test_padding_changes_nothing(name, problem, padding):
     short, long = _run(model, problem, batch), _run(model, problem, padded)
 
     np.testing.assert_allclose(
-        short.logits[_real(batch)], long.logits[_real(padded)], atol=1e-5
+        short.outputs[_real(batch)], long.outputs[_real(padded)], atol=1e-5
     )
     np.testing.assert_allclose(short.loss.total, long.loss.total, rtol=1e-5)
     for layer, loss in short.extra_losses.items():
@@ -136,7 +136,7 @@ def test_filler_rows_change_neither_loss_nor_gradient(name, problem):
     loss, gradients = _gradients(model, problem, filled, None)
     expected_loss, expected = _gradients(model, problem, batch, None)
 
-    assert np.isfinite(output.logits).all()
+    assert np.isfinite(output.outputs).all()
     np.testing.assert_allclose(loss, expected_loss, rtol=1e-5)
     assert gradients.keys() == expected.keys()
     for variable, gradient in gradients.items():
@@ -164,7 +164,7 @@ def test_a_batch_of_fillers_is_finite_in_training(name, problem):
 def test_cached_steps_give_the_logits_of_the_whole_sequence(name, problem):
     model, batch = _perturbed(name), make_batch(problem)
     features = model.prepare(batch, problem)
-    logits = model(features, problem=problem).logits
+    logits = model(features, problem=problem).outputs
     encoded = model.encode(features, problem=problem).embedded
     state = model.init_state(encoded, features["target_space_id"], max_length=8)
 
@@ -190,7 +190,7 @@ def test_the_command_changes_the_output(name, problem):
     features = model.prepare(make_batch(problem), problem)
     other = features | {"target_space_id": tf.constant(8)}
 
-    logits, swapped = (model(f, problem=problem).logits for f in (features, other))
+    logits, swapped = (model(f, problem=problem).outputs for f in (features, other))
 
     assert np.abs(logits - swapped).max() > 0.01
 
@@ -218,7 +218,7 @@ def test_noise_repeats_for_the_same_seed_and_differs_for_another(name, problem):
     model, batch = _perturbed(name), make_batch(problem)
 
     first, again, other, none = (
-        _run(model, problem, batch, rng=rng).logits.numpy()
+        _run(model, problem, batch, rng=rng).outputs.numpy()
         for rng in (_stream(1, 2), _stream(1, 2), _stream(1, 3), None)
     )
 
@@ -235,10 +235,10 @@ def test_bfloat16_stays_near_float32(name, problem):
     expected, output = (_run(m, problem, batch) for m in (model, low))
     _, gradients = _gradients(low, problem, batch, _stream())
 
-    assert output.logits.dtype == tf.float32
+    assert output.outputs.dtype == tf.float32
     assert all(variable.dtype == tf.float32 for variable in low.variables)
-    scale = np.abs(expected.logits).max()
-    error = np.abs(output.logits - expected.logits)
+    scale = np.abs(expected.outputs).max()
+    error = np.abs(output.outputs - expected.outputs)
     assert error.max() < 0.15 * scale
     assert error.mean() < 0.02 * scale
     np.testing.assert_allclose(output.loss.total, expected.loss.total, rtol=0.05)
@@ -266,7 +266,7 @@ def test_a_dense_net_costs_what_the_experts_of_a_position_cost(name):
     if used:  # some sets have no experts
         assert nets == used
     assert not output.experts
-    assert np.isfinite(output.logits).all()
+    assert np.isfinite(output.outputs).all()
 
 
 @pytest.mark.parametrize("name", SETS)

@@ -194,6 +194,7 @@ class _Run:
         for number, (sample, writer) in enumerate(zip(samples, writers, strict=False)):
             try:
                 record = self.problem.encode(sample, self.data_dir)
+                _check_types(record, self.problem.record_types)
                 payload = tfrecord.encode_example(record)
             except (KeyError, ValueError) as error:
                 raise ValueError(
@@ -219,6 +220,17 @@ class _Run:
             f"The split {split} of {self.problem.name} must have samples; there were "
             f"none. Either {advice} of `dataset_splits`."
         )
+
+
+def _check_types(record: problems.Record, record_types: Mapping[str, str]) -> None:
+    for name, values in record.items():
+        found = tfrecord.value_type(name, values)
+        expected = record_types.get(name, found)
+        if found != expected:
+            raise ValueError(
+                f"`record_types` says that '{name}' is {expected}; the record has "
+                f"{found}, as {type(values[0]).__name__}."
+            )
 
 
 def _deal(

@@ -260,6 +260,7 @@ def parse_batch(
     """
     parsers: dict[str, Any] = {
         "int64": tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64),
+        "float32": tf.io.RaggedFeature(tf.float32, row_splits_dtype=tf.int64),
         "string": tf.io.FixedLenFeature([], tf.string),
     }
     spec = {name: parsers[problem.record_types[name]] for name in names}

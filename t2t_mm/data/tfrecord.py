@@ -24,6 +24,12 @@ _BYTES_LIST = b"\x0a"  # field 1 of tf.train.Feature
 _FLOAT_LIST = b"\x12"  # field 2
 _INT64_LIST = b"\x1a"  # field 3
 
+_TYPES: dict[str, tuple[type, ...]] = {
+    "int64": (int, np.integer),
+    "float32": (float, np.floating),
+    "string": (bytes,),
+}
+
 
 def encode_example(features: Mapping[str, Sequence[Any]]) -> bytes:
     """Returns a serialized tf.train.Example.
@@ -45,20 +51,31 @@ def encode_example(features: Mapping[str, Sequence[Any]]) -> bytes:
     return _message(_FIELD_1, entries)
 
 
-def _feature(name: str, values: Sequence[Any]) -> bytes:
+def value_type(name: str, values: Sequence[Any]) -> str:
+    """Returns the type of a record's feature: "int64", "float32" or "string" (bytes).
+
+    Raises:
+      ValueError: for an empty list, or values of another type.
+    """
     if not len(values):
         raise ValueError(f"A record must have values for '{name}'; got an empty list.")
-    if isinstance(values[0], bytes):
-        return _message(_BYTES_LIST, b"".join(_message(_FIELD_1, v) for v in values))
-    if isinstance(values[0], int | np.integer):
-        return _message(_INT64_LIST, _message(_FIELD_1, _varints(values)))
-    if isinstance(values[0], float | np.floating):
-        packed = np.asarray(values, "<f4").tobytes()
-        return _message(_FLOAT_LIST, _message(_FIELD_1, packed))
+    for kind, types in _TYPES.items():
+        if isinstance(values[0], types):
+            return kind
     raise ValueError(
         f"The values of '{name}' in a record must be ints, floats or bytes; got "
         f"{type(values[0]).__name__}."
     )
+
+
+def _feature(name: str, values: Sequence[Any]) -> bytes:
+    kind = value_type(name, values)
+    if kind == "string":
+        return _message(_BYTES_LIST, b"".join(_message(_FIELD_1, v) for v in values))
+    if kind == "int64":
+        return _message(_INT64_LIST, _message(_FIELD_1, _varints(values)))
+    packed = np.asarray(values, "<f4").tobytes()
+    return _message(_FLOAT_LIST, _message(_FIELD_1, packed))
 
 
 def _message(tag: bytes, content: bytes) -> bytes:

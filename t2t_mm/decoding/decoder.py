@@ -1,4 +1,4 @@
-"""From a trained model to texts and classes."""
+"""From a trained model to texts, classes and whatever else modalities predict."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ class Decoded(NamedTuple):
     Attributes:
       inputs: what the batch holds: ids, pixels or a spectrogram, without padding of
         the batch for ids and frames.
-      reference: the true target, as text or name of the class.
+      reference: the true target as text, such as the name of a class.
       output: the model's.
     """
 
@@ -71,12 +71,18 @@ class Decoder:
             for name, spec in model.signature(problem.name).items()
             if not name.startswith("targets")
         }
-        self._predict = tf.function(self._predict_ids, input_signature=[signature])
+        self._predict = tf.function(self._predict_targets, input_signature=[signature])
 
     @property
     def gives_texts(self) -> bool:
         """Whether outputs are texts, produced position by position, not classes."""
         return self._model.is_autoregressive(self.problem.name)
+
+    @property
+    def gives_ids(self) -> bool:
+        """Whether outputs are ids, right or wrong, not numbers, near or far."""
+        targets = self._model.target_modality(self.problem.name)
+        return targets.spec.vocab_size is not None
 
     @classmethod
     def from_output_dir(
@@ -108,12 +114,11 @@ class Decoder:
             )
         return cls(model, problem, config=config, vocab_dir=output_dir)
 
-    def _predict_ids(self, features: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """Returns ids `[batch, length]` int32, or classes `[batch, 1]`."""
+    def _predict_targets(self, features: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """Returns ids `[batch, length]` int32, or what the modality predicts."""
         model, name = self._model, self.problem.name
         if not model.is_autoregressive(name):
-            logits = model.classify(features, problem=name)
-            return tf.argmax(logits, axis=-1, output_type=tf.int32)
+            return model.predict(features, problem=name)
         encoded = model.encode(features, problem=name).embedded
         max_length = tf.shape(encoded.values)[1] + self._config.extra_length
         state = model.init_state(
@@ -131,10 +136,10 @@ class Decoder:
     def _decode_batch(self, features: Mapping[str, tf.Tensor]) -> list[str]:
         inputs = {k: v for k, v in features.items() if not k.startswith("targets")}
         prepared = self._model.prepare(inputs, self.problem.name)
-        return [self._to_text(ids) for ids in self._predict(prepared).numpy()]
+        return [self._to_text(row) for row in self._predict(prepared).numpy()]
 
-    def _to_text(self, ids: np.ndarray) -> str:
-        return self.problem.decode_targets(ids.tolist(), self._vocab_dir)
+    def _to_text(self, row: np.ndarray) -> str:
+        return self.problem.decode_targets(row.tolist(), self._vocab_dir)
 
     def decode(self, inputs: Sequence[Any]) -> list[str]:
         """Returns one output for every raw input, in their order.
@@ -189,10 +194,11 @@ def load_model(output_dir: str, checkpoint_path: str | None = None) -> model_lib
 
     Raises:
       FileNotFoundError: if there is no run or no checkpoint.
-      LookupError: if the run's model is not registered.
+      LookupError: if the run's model or a modality is not registered.
     """
     registry.import_models()
     description = run_folder.read(output_dir)
+    _check_registrations(description, output_dir)
     path = checkpoint_path or run_folder.latest_checkpoint(output_dir)
     model = registry.MODELS.get(description.model)(
         description.hparams, description.problems, name=description.model
@@ -204,3 +210,22 @@ def load_model(output_dir: str, checkpoint_path: str | None = None) -> model_lib
     # Slots and counters stay behind; every variable of the model must be there.
     status.assert_existing_objects_matched().expect_partial()
     return model
+
+
+def _check_registrations(
+    description: run_folder.RunDescription, output_dir: str
+) -> None:
+    specs = [
+        spec for features in description.problems.values() for spec in features.values()
+    ]
+    try:
+        registry.MODELS.get(description.model)
+        for spec in specs:
+            registry.MODALITIES.get(spec.modality)
+    except LookupError as error:
+        if description.usr_dir is None:
+            raise
+        raise LookupError(
+            f"{error} The run in '{output_dir}' was started with "
+            f"--t2t_usr_dir={description.usr_dir}."
+        ) from None

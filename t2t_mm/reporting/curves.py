@@ -55,9 +55,26 @@ def _accuracy_names(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     return sorted(name for name in names if name.startswith("accuracy"))
 
 
+def other_metrics(rows: Rows, problem: str) -> list[str]:
+    """Returns the names of the dev metrics of a problem that is not judged by ids."""
+    return _other_names(row for row in rows if row["problem"] == problem)
+
+
+def _other_names(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    names = {
+        name
+        for row in rows
+        if row["split"] == Split.EVAL
+        for name, value in row.items()
+        if isinstance(value, float) and not name.startswith("accuracy")
+    }
+    return sorted(names - {_LOG_PERPLEXITY})
+
+
 def _colors(rows: Rows) -> dict[str, str]:
     """Returns a colour for each metric, the same for all problems."""
-    return dict(zip(_accuracy_names(rows), itertools.cycle(_COLORS)))
+    names = _accuracy_names(rows) + _other_names(rows)
+    return dict(zip(names, itertools.cycle(_COLORS)))
 
 
 def new_figure(width: float, height: float) -> figure_lib.Figure:
@@ -73,7 +90,7 @@ def save(figure: figure_lib.Figure, path: str) -> None:
 
 
 def draw_problem(rows: Rows, problem: str, path: str) -> None:
-    """Draws losses and accuracies of a problem side by side.
+    """Draws losses and metrics of a problem side by side.
 
     Args:
       rows: of the history.
@@ -85,14 +102,14 @@ def draw_problem(rows: Rows, problem: str, path: str) -> None:
     losses, shares = figure.subplots(1, 2)
     _draw_losses(losses, rows, problem)
     losses.sharex(shares)
-    _draw_accuracies(shares, rows, problem)
+    _draw_metrics(shares, rows, problem)
     _legend(losses)
     _legend(shares)
     save(figure, path)
 
 
 def draw_overview(rows: Rows, problems: Sequence[str], path: str) -> None:
-    """Draws one small panel per problem: accuracies, and the training loss in grey.
+    """Draws one small panel per problem: metrics, and the training loss in grey.
 
     Args:
       rows: of the history.
@@ -105,9 +122,10 @@ def draw_overview(rows: Rows, problems: Sequence[str], path: str) -> None:
     grid = list(figure.subplots(lines, columns, squeeze=False).flat)
     labelled: dict[str, Any] = {}
     for number, (axes, problem) in enumerate(zip(grid, problems, strict=False)):
-        _draw_accuracies(axes, rows, problem)
+        _draw_metrics(axes, rows, problem)
         axes.set_title(problem, fontsize="medium")
-        axes.set_ylabel("share right" if number % columns == 0 else "")
+        if number % columns:
+            axes.set_ylabel("")
         twin = axes.twinx()
         _plot(twin, read_series(rows, problem, Split.TRAIN, _LOSS), "train loss", _GREY)
         twin.set_ylim(bottom=0)
@@ -119,7 +137,10 @@ def draw_overview(rows: Rows, problems: Sequence[str], path: str) -> None:
         axes.set_axis_off()
     if labelled:
         figure.legend(
-            labelled.values(), labelled.keys(), loc="outside lower center", ncols=4
+            labelled.values(),
+            labelled.keys(),
+            loc="outside lower center",
+            ncols=columns,
         )
     save(figure, path)
 
@@ -129,20 +150,23 @@ def _draw_losses(axes: axes_lib.Axes, rows: Rows, problem: str) -> None:
     log_perplexity = read_series(rows, problem, Split.EVAL, _LOG_PERPLEXITY)
     dev_loss = log_perplexity._replace(values=[-v for v in log_perplexity.values])
     _plot(axes, dev_loss, f"dev, -{_LOG_PERPLEXITY}", _DEV_LOSS_COLOR)
-    axes.set_ylabel("nats per target")
+    axes.set_ylabel("loss per target")
     axes.set_ylim(bottom=0)
 
 
-def _draw_accuracies(axes: axes_lib.Axes, rows: Rows, problem: str) -> None:
-    names, colors = accuracies(rows, problem), _colors(rows)
+def _draw_metrics(axes: axes_lib.Axes, rows: Rows, problem: str) -> None:
+    """Draws the accuracies, or whatever a problem without accuracies has."""
+    shares, colors = accuracies(rows, problem), _colors(rows)
+    names = shares or other_metrics(rows, problem)
     for name in names:
         series = read_series(rows, problem, Split.EVAL, name)
         _plot(axes, series, f"dev {name}", colors[name])
     if not names:
         _note(axes, "no evaluation yet")
     axes.set_xlabel("step")
-    axes.set_ylabel("share right")
-    axes.set_ylim(-0.03, 1.03)
+    if shares or not names:
+        axes.set_ylabel("share right")
+        axes.set_ylim(-0.03, 1.03)
     axes.set_xlim(0, max((row["step"] for row in rows), default=1) * 1.02)
     axes.grid(alpha=0.3)
 

@@ -137,7 +137,7 @@ def samples_table(samples: Sequence[samples_lib.Sample]) -> str:
     """Returns samples as a table: input, reference, output, right or wrong."""
     lines = ["<table><tr><th>input</th><th>reference</th><th>output</th><th></th></tr>"]
     for sample in samples:
-        mark = "right" if sample.is_right else "wrong"
+        mark = {True: "right", False: "wrong", None: ""}[sample.is_right]
         lines.append(
             f'<tr><td class="input">{_input(sample)}</td>'
             f"<td>{html.escape(sample.reference)}</td>"

@@ -85,7 +85,8 @@ def _collect(
         vocab_dir=folders["vocab_dir"],
     )
     result = samples.collect(decoder, selection, **folders)
-    logging.info("report | %s | exact %s", name, result.scores.get("exact"))
+    for score, value in result.scores.items():
+        logging.info("report | %s | %s %s", name, score, value)
     return result
 
 

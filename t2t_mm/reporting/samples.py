@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib import image as image_lib
 
 from t2t_mm import problem as problem_lib
-from t2t_mm.data import class_targets, image_problem, text_problem
+from t2t_mm.data import image_problem, text_problem
 from t2t_mm.decoding import decoder as decoder_lib
 from t2t_mm.decoding import scores
 from t2t_mm.features import Split
@@ -42,17 +42,19 @@ class Sample(NamedTuple):
       picture: path of a PNG file in the report's folder, or None.
       reference: the true target.
       output: the model's.
+      is_of_ids: whether an output is right or wrong, as ids are and numbers are not.
     """
 
     text: str
     picture: str | None
     reference: str
     output: str
+    is_of_ids: bool = True
 
     @property
-    def is_right(self) -> bool:
-        """Whether the output is the reference."""
-        return self.output == self.reference
+    def is_right(self) -> bool | None:
+        """Whether the output is the reference; None where that says nothing."""
+        return self.output == self.reference if self.is_of_ids else None
 
 
 class ProblemSamples(NamedTuple):
@@ -102,12 +104,14 @@ def collect(
                 path if is_picture else None,
                 example.reference,
                 example.output,
+                decoder.gives_ids,
             )
         )
     score = scores.score(
         [example.reference for example in decoded],
         [example.output for example in decoded],
-        are_texts=not isinstance(problem, class_targets.ClassTargets),
+        are_texts=decoder.gives_texts,
+        are_ids=decoder.gives_ids,
     )
     return ProblemSamples(samples, score)
 

@@ -37,16 +37,17 @@ class Evaluator:
         Raises:
           LookupError: for a metric that does not exist.
         """
-        for names in metric_names.values():
-            metrics.check_names(names)
         self._model = model
-        self._metric_names = metric_names
+        self._metrics = {
+            problem: metrics.select(names, model.target_modality(problem))
+            for problem, names in metric_names.items()
+        }
         self._make_batches = make_batches
         self._jit_compile = jit_compile
         self._steps: dict[Hashable, Callable[..., dict[str, Any]]] = {}
 
     def _step(self, problem: str) -> Callable[..., dict[str, Any]]:
-        key = (self._model.graph_key(problem), self._metric_names[problem])
+        key = (self._model.graph_key(problem), tuple(self._metrics[problem]))
         if key not in self._steps:
             self._steps[key] = self._make_step(problem)
         return self._steps[key]
@@ -60,8 +61,8 @@ class Evaluator:
             targets, lengths = features["targets"], features["targets_length"]
             mask = tf.sequence_mask(lengths, tf.shape(targets)[1])
             terms = {
-                name: metrics.METRICS[name](output.logits, targets, mask)
-                for name in self._metric_names[problem]
+                name: metric(output.outputs, targets, mask)
+                for name, metric in self._metrics[problem].items()
             }
             return terms | {EXPERT_LOAD: {n: s.load for n, s in output.experts.items()}}
 
@@ -76,7 +77,7 @@ class Evaluator:
         that went to each expert, by name of the layer.
         """
         results = {}
-        for problem in self._metric_names:
+        for problem in self._metrics:
             results[problem] = self._evaluate_problem(problem, split)
             scores = " ".join(
                 f"{name} {value:.4f}"

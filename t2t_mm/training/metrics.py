@@ -1,17 +1,16 @@
 """Metrics of teacher-forced predictions, as sums and weights that add up exactly.
 
-Every metric here sees the true previous targets at each position. None says how well a
-model does on its own: decode for that.
+Every metric here is for ids, and sees the true previous targets at each position. None
+says how well a model does on its own: decode for that. A modality may bring others.
 """
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
 from t2t_mm import modality
 
-Metric = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], modality.LossTerms]
 _TOP = 5
 
 
@@ -63,7 +62,7 @@ def _count(mask: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(tf.cast(mask, tf.float32))
 
 
-METRICS: dict[str, Metric] = {
+METRICS: dict[str, modality.Metric] = {
     "accuracy": accuracy,
     "accuracy_per_sequence": accuracy_per_sequence,
     "accuracy_top5": accuracy_top5,
@@ -71,12 +70,34 @@ METRICS: dict[str, Metric] = {
 }
 
 
-def check_names(names: Sequence[str]) -> None:
-    """Raises `LookupError`, with the closest name, for a metric that does not exist."""
+def select(
+    names: Sequence[str], targets: modality.Modality
+) -> dict[str, modality.Metric]:
+    """Returns metrics by name, of those here and those that a modality brings.
+
+    Args:
+      names: as a problem wants them.
+      targets: modality of the problem's targets; its own metrics come first. Those here
+        are for ids: targets without a `vocab_size` do not have them.
+
+    Raises:
+      LookupError: for a metric that does not exist; names the closest.
+    """
+    of_ids = METRICS if targets.spec.vocab_size is not None else {}
+    known = {**of_ids, **targets.metrics}
     for name in names:
-        if name not in METRICS:
-            close = difflib.get_close_matches(name, METRICS, 1, 0.4)
-            hint = f"Did you mean '{close[0]}'? " if close else ""
-            raise LookupError(
-                f"No metric is named '{name}'. {hint}There are: {', '.join(METRICS)}."
-            )
+        if name not in known:
+            raise LookupError(_unknown(name, known, targets.spec.modality))
+    return {name: known[name] for name in names}
+
+
+def _unknown(name: str, known: Mapping[str, modality.Metric], targets: str) -> str:
+    close = difflib.get_close_matches(name, known, 1, 0.4)
+    hint = f"Did you mean '{close[0]}'? " if close else ""
+    if name in METRICS:
+        hint = "It is for ids, and these targets have no `vocab_size`. "
+    return (
+        f"No metric of targets of modality '{targets}' is named '{name}'. {hint}There "
+        f"are: {', '.join(known) or 'none'}. The `metrics` of a problem name them, "
+        "those of a modality may add to them."
+    )

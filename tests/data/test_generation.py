@@ -67,6 +67,14 @@ def test_files_are_named_and_counted_in_the_manifest(tmp_path):
     assert manifest.load("some_digits", str(tmp_path)) == made
 
 
+def test_values_of_another_type_than_record_types_says_are_refused(tmp_path):
+    problem = _Digits()
+    problem.record_types = {"inputs": "int64", "targets": "float32"}
+
+    with pytest.raises(ValueError, match="'targets' is float32; the record has int64"):
+        _generate(problem, tmp_path)
+
+
 def test_tensorflow_reads_every_example(tmp_path):
     _generate(_Digits(), tmp_path)
     files = sorted(str(path) for path in tmp_path.glob("some_digits-train-*-of-*"))

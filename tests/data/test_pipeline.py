@@ -9,7 +9,7 @@ from absl import logging
 
 from t2t_mm import hparam
 from t2t_mm.data import generation, pipeline, records, text_problem
-from t2t_mm.features import Split
+from t2t_mm.features import FeatureSpec, Split
 from t2t_mm.problems import algorithmic
 
 PROBLEM = algorithmic.CopyDigits()
@@ -261,3 +261,49 @@ def test_another_vocabulary_is_refused_with_both_hashes(tmp_path):
     assert text_problem.text_encoder.SubwordTextEncoder(model).sha256 in str(
         caught.value
     )
+
+
+class _Numbers(algorithmic.CopyDigits):
+    """Numbers to three numbers."""
+
+    name = "some_numbers"
+    batch_size_means_tokens = False
+    record_types = {"inputs": "float32", "targets": "float32"}
+
+    def generate_samples(self, data_dir, tmp_dir, dataset_split):
+        for number in range(7):
+            inputs = [number + 0.5] * (number + 1)
+            yield {"inputs": inputs, "targets": [-1.0, 0.0, number / 4]}
+
+    def encode_inputs(self, value, data_dir):
+        return value
+
+    encode_targets = encode_inputs
+
+    def inputs_spec(self, data_dir):
+        return FeatureSpec(modality="real", dtype="float32")
+
+    def targets_spec(self, data_dir):
+        return FeatureSpec(modality="real", dtype="float32", shape=(3,))
+
+
+def test_numbers_are_padded_as_they_are(tmp_path):
+    problem = _Numbers()
+    generation.generate(problem, str(tmp_path), str(tmp_path))
+    hparams = hparam.HParams(batch_examples=4)
+
+    batches = pipeline.eval_dataset(problem, Split.EVAL, str(tmp_path), hparams)
+
+    numbers = []
+    for batch in map(_numpy, batches):
+        assert batch["inputs"].dtype == batch["targets"].dtype == np.float32
+        assert (batch["inputs"].shape, batch["targets"].shape) == ((4, 8), (4, 3))
+        for row, length in enumerate(batch["inputs_length"]):
+            number = length - 1
+            expected = [number + 0.5] * length + [0.0] * (8 - length)
+            np.testing.assert_array_equal(batch["inputs"][row], expected)
+            targets = [-1.0, 0.0, number / 4] if length else [0.0] * 3
+            np.testing.assert_array_equal(batch["targets"][row], targets)
+            assert batch["targets_length"][row] == (3 if length else 0)
+            numbers.append(number)
+    assert sorted(numbers) == [-1, *range(7)]  # -1: the filler

@@ -151,3 +151,4 @@ def test_scores_of_outputs_by_hand():
     assert found["BLEU"].startswith(f"{bleu:.2f} (nrefs:1|")
     assert scores.score(*pair, are_texts=False) == {"exact": "0.5000 of 2"}
     assert scores.score([], [], are_texts=True) == {}
+    assert scores.score(["1.0"], ["1.1"], are_texts=False, are_ids=False) == {}

@@ -80,7 +80,7 @@ def _plain_search(model, features, max_length):
             "targets": tf.constant(outputs[:, : position + 1]),
             "targets_length": tf.fill([len(outputs)], position + 1),
         }
-        logits = model(features | targets, problem="text_to_text").logits.numpy()
+        logits = model(features | targets, problem="text_to_text").outputs.numpy()
         outputs[~ended, position] = logits[~ended, position].argmax(-1)
         ended |= outputs[:, position] == EOS_ID
     return outputs

@@ -153,7 +153,7 @@ def test_class_0_counts_in_the_loss_and_in_metrics():
         model.prepare(batch | {"targets": targets}, problem=problem), problem=problem
     )
 
-    log_probabilities = tf.nn.log_softmax(output.logits)[:, 0, 0]
+    log_probabilities = tf.nn.log_softmax(output.outputs)[:, 0, 0]
     assert output.loss.weight == 2
     np.testing.assert_allclose(
         output.loss.total, -tf.reduce_sum(log_probabilities), rtol=1e-5

@@ -162,7 +162,7 @@ def test_the_body_is_encoder_mixer_and_decoder(model):
     mask = np.arange(9) < np.array([[9], [6]])
     target_mask = np.arange(7) < np.array([[7], [5]])
 
-    logits = model(batch, problem="text_to_text").logits
+    logits = model(batch, problem="text_to_text").outputs
 
     x = tables["input:0"][batch["inputs"]] * 12**0.5
     x = (x + reference.timing_signal(9, 12)) * mask[..., None]
@@ -198,7 +198,7 @@ def test_experts_may_come_first_or_last(field, after):
     model = tiny_models.perturb(tiny_models.make_model(**{field: after}))
     batch = model.prepare(tiny_models.make_batch("text_to_text"), "text_to_text")
 
-    logits = model(batch, problem="text_to_text").logits
+    logits = model(batch, problem="text_to_text").outputs
     encoded = model.encode(batch, problem="text_to_text").embedded
     state = model.init_state(encoded, batch["target_space_id"], max_length=7)
     ids = tf.zeros([2], tf.int32)

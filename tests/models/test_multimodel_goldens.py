@@ -2,12 +2,13 @@
 
 import dataclasses
 
-import multimodel_names
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import goldens
+import modality_names
+import multimodel_names
 import original_names
 from t2t_mm import modality, registry
 from t2t_mm.features import FeatureSpec
@@ -23,10 +24,26 @@ def _numbers(scheme):
     return tuple(int(number) for number in scheme.split("."))
 
 
-def make_hparams(original):
+# What the original calls a kind of data, and what we make of it.
+NETS = {
+    "symbol": ("symbol", {}),
+    "image": ("image", {}),
+    "image:small_image_modality": ("image", dict(image_net="small")),
+    "audio": ("audio", dict(audio_pad_to_stride=False)),
+    "audio:audio_spectral_modality": (
+        "audio_spectral",
+        dict(audio_pad_to_stride=False),
+    ),
+    "class_label": ("class_label", dict(class_label_net="release_1d")),
+    "class_label:class_label_2d": ("class_label", dict(class_label_net="release")),
+}
+
+
+def make_hparams(original, **changes):
     """Returns `multimodel_1p8` at the sizes of a golden model."""
     kernel_sizes = _numbers(original["kernel_scheme"])
     size, layers = original["hidden_size"], original["num_hidden_layers"]
+    compression = original["audio_compression"]
     return dataclasses.replace(
         registry.HPARAMS.get("multimodel_1p8")(),
         hidden_size=size,
@@ -50,50 +67,90 @@ def make_hparams(original):
             original["shared_embedding_and_softmax_weights"]
         ),
         label_smoothing=original["label_smoothing"],
+        audio_filters=tuple(2 ** (i + 1) for i in range(compression)),
+        audio_time_stride=2 ** (compression + 1),
+        class_label_filters=(5 * size // 4, 2 * size, 5 * size // 2),
+        class_label_count_padding=True,
+        **changes,
     )
 
 
-def _symbol(vocab_size):
+def _spec(modality_name, vocab_size, array):
+    shape = (None,)
+    if modality_name == "image":
+        shape = array.shape[1:]
+    elif modality_name.startswith("audio"):
+        shape = (None, *array.shape[2:])
+    elif modality_name == "class_label":
+        shape = (1,)
     return FeatureSpec(
-        modality="symbol", vocab_size=vocab_size, vocabulary=f"v{vocab_size}"
+        modality=modality_name,
+        vocab_size=vocab_size,
+        vocabulary=f"v{vocab_size}" if vocab_size else None,
+        shape=shape,
     )
 
 
-def _spec(kind, vocab_size, array):
-    return _symbol(vocab_size)
-
-
-def _lengths(ids):
-    return tf.constant((ids.reshape(len(ids), -1) != 0).sum(1), tf.int32)
+def _net_rows(kind, vocab_size, original):
+    """Returns rows of the net that a kind of data has in the original."""
+    size, blocks = original["hidden_size"], original["audio_compression"]
+    if kind == "symbol":
+        return multimodel_names.symbol_rows(size)
+    name, _ = NETS[kind]
+    if name == "class_label":
+        scope = "/".join([f"class_label_modality_{vocab_size}_{size}"] * 2)
+        return modality_names.exit_flow(r"class_label_v\d+_\d+/", scope)
+    net = kind.partition(":")[2]
+    ours, scope = rf"{name}_\d+/", "/".join([net or f"{name}_modality"] * 2)
+    if name == "image":
+        flow = modality_names.small_image if net else modality_names.entry_flow
+        return flow(ours, scope)
+    return modality_names.audio(ours, scope, compression=blocks)
 
 
 def _build(fixture):
-    (input_kind, input_size), (target_kind, target_size) = (
-        fixture.entry[f"{role}_modality"] for role in ("input", "target")
-    )
-    specs = {
-        "inputs": _spec(input_kind, input_size, fixture["in:inputs"]),
-        "targets": _spec(target_kind, target_size, fixture["in:targets"]),
-    }
-    hparams = make_hparams(fixture.entry["hparams"])
+    original = fixture.entry["hparams"]
+    specs, changes, rows = {}, {}, {}
+    for role in ("inputs", "targets"):
+        kind, vocab_size = fixture.entry[f"{role[:-1]}_modality"]
+        name, of_net = NETS[kind]
+        specs[role] = _spec(name, vocab_size, fixture[f"in:{role}"])
+        changes |= of_net
+        rows[kind] = _net_rows(kind, vocab_size, original)
+    if changes.get("image_net") == "small":
+        changes["image_stem_stride"] = 2 if original["compress_steps"] else 1
+    hparams = make_hparams(original, **changes)
     model = multimodel.MultiModel(hparams, {"golden": specs}, name="multimodel")
-    rows = multimodel_names.body_rows(
+    rows["body"] = multimodel_names.body_rows(
         encoder_moe_after=hparams.encoder_moe_after,
         decoder_moe_after=hparams.decoder_moe_after,
-    ) + multimodel_names.symbol_rows(hparams.hidden_size)
-    original_names.assign(model, fixture.variables, rows)
+    )
+    decodes = model.is_autoregressive("golden")
+    original_names.assign(
+        model,
+        fixture.variables,
+        [row for part in rows.values() for row in part],
+        ignored=modality_names.UNUSED_IN_EXIT_FLOW,
+        absent=() if decodes else ("mixer_", "decoder_"),
+    )
     return model
 
 
-def _features(fixture):
-    inputs, targets = fixture["in:inputs"], fixture["in:targets"]
-    return {
-        "inputs": tf.constant(inputs.reshape(inputs.shape[:2])),
-        "inputs_length": _lengths(inputs),
-        "targets": tf.constant(targets.reshape(targets.shape[:2])),
-        "targets_length": _lengths(targets),
-        "target_space_id": tf.constant(int(fixture["in:target_space_id"])),
-    }
+def _features(fixture, model):
+    """Returns a batch as our pipeline would make it."""
+    features = {"target_space_id": tf.constant(int(fixture["in:target_space_id"]))}
+    for role, spec in model.problems["golden"].items():
+        array = fixture[f"in:{role}"]
+        if spec.modality == "audio_spectral":
+            array = array.view(np.float32)  # the original keeps the bits as int32
+        if spec.modality in ("symbol", "class_label"):
+            array = array[:, :, 0, 0]
+        lengths = np.full(len(array), array.shape[1] if spec.shape[0] is None else 1)
+        if spec.modality == "symbol":
+            lengths = (array != 0).sum(1)
+        features[role] = tf.constant(array)
+        features[f"{role}_length"] = tf.constant(lengths, tf.int32)
+    return features
 
 
 @pytest.fixture
@@ -154,7 +211,9 @@ def _compare_losses(fixture, output, features):
     targets = features["targets"]
     mask = tf.sequence_mask(features["targets_length"], targets.shape[1])
     for smoothing in (0.0, 0.1):
-        terms = modality.smoothed_cross_entropy(output.logits, targets, mask, smoothing)
+        terms = modality.smoothed_cross_entropy(
+            output.outputs, targets, mask, smoothing
+        )
         fixture.compare(
             f"loss:numerator_ls{smoothing}", terms.total, kind="losses_relative"
         )
@@ -166,14 +225,15 @@ def _compare_losses(fixture, output, features):
 @pytest.mark.parametrize("name", goldens.names("mm1p8_"))
 def test_the_model_is_that_of_the_first_release(name, recorded):
     fixture = goldens.fixture(name)
-    model, features = _build(fixture), _features(fixture)
+    model = _build(fixture)
+    features = _features(fixture, model)
 
     output = model(features, problem="golden")
 
     real = fixture["loss:weights"] > 0  # ours gives no logits at padding
     fixture.compare(
         "out:logits",
-        output.logits,
+        output.outputs,
         kind="logits_relative_to_rms",
         mask=real.reshape(fixture["out:logits"].shape[:-1]),
     )

@@ -79,7 +79,7 @@ def test_activations_and_logits_equal_the_original(name):
     targets = Embedded(text.targets_bottom(features["targets"]), real["targets"])
     encoded = model.encode_body(inputs, space_id, None).embedded
     decoded = model.decode_body(targets, encoded, space_id, None).embedded
-    logits = model(features, problem="golden").logits
+    logits = model(features, problem="golden").outputs
 
     fixture.compare("act:encoder_in", model.encoder_input(inputs, space_id))
     # Padding goes on through our layers; in the original it skips feed-forward nets.
@@ -97,7 +97,7 @@ def test_losses_equal_the_original(name, label_smoothing):
     fixture, model = _golden(name)
     features, real = _features_of(fixture)
     targets, mask = features["targets"], real["targets"]
-    logits = model(features, problem="golden").logits
+    logits = model(features, problem="golden").outputs
 
     summed = modality.smoothed_cross_entropy(logits, targets, mask, label_smoothing)
     losses = [
@@ -156,7 +156,9 @@ PLAIN = dict(relative_attention_window=0, moe_layers=())
 
 
 def _make_model(**changes):
-    return tiny_models.perturb(tiny_models.make_model("transformer_tiny_experts", **changes))
+    return tiny_models.perturb(
+        tiny_models.make_model("transformer_tiny_experts", **changes)
+    )
 
 
 def _batch(model):
@@ -214,7 +216,7 @@ def test_the_body_is_encoder_and_decoder(norm_position):
     target_mask = np.arange(7) < np.array([[7], [5]])
     net = _Reference(norm_position, num_heads=3)
 
-    logits = model(batch, problem=PROBLEM).logits
+    logits = model(batch, problem=PROBLEM).outputs
 
     x = tables["input:0"][batch["inputs"]] * 12**0.5 * mask[..., None]
     x = x + reference.array(model.commands)[3]  # English tokens
@@ -292,7 +294,7 @@ def test_the_command_enters_at_the_encoder_alone():
 def test_cached_steps_equal_the_whole_sequence_in_every_form(changes):
     model = _make_model(**changes)
     batch = _batch(model)
-    logits = model(batch, problem=PROBLEM).logits
+    logits = model(batch, problem=PROBLEM).outputs
     encoded = model.encode(batch, problem=PROBLEM).embedded
     state = model.init_state(encoded, batch["target_space_id"], max_length=9)
 
@@ -340,7 +342,7 @@ def test_every_dropout_acts_in_training_only(field):
 
     def run(model, seed):
         rng = None if seed is None else randomness.RandomStream(tf.constant(seed))
-        return model(batch, problem=PROBLEM, rng=rng).logits.numpy()
+        return model(batch, problem=PROBLEM, rng=rng).outputs.numpy()
 
     np.testing.assert_array_equal(run(model, None), run(still, None))
     np.testing.assert_array_equal(run(still, [1, 2]), run(still, None))

@@ -24,6 +24,20 @@ def test_a_series_is_in_order_and_the_later_record_counts():
     assert series == ([10, 20], [0.1, 0.3])
 
 
+def test_metrics_of_numbers_are_told_from_accuracies_and_losses():
+    dev = {"step": 10, "problem": "a", "split": "dev", "expert_load": {"x": [1.0]}}
+    rows = [
+        dev | {"accuracy": 0.5, "neg_log_perplexity": -2.5},
+        dev | {"problem": "b", "mean_absolute_error": 0.25},
+        {"step": 10, "problem": "b", "split": "train", "loss": 3.5},
+    ]
+
+    assert curves.accuracies(rows, "a") == ["accuracy"]
+    assert curves.other_metrics(rows, "a") == []
+    assert curves.accuracies(rows, "b") == []
+    assert curves.other_metrics(rows, "b") == ["mean_absolute_error"]
+
+
 def test_latest_rows_are_those_of_the_last_evaluation(make_rows):
     latest = curves.latest_rows(make_rows(["a", "b"]))
 

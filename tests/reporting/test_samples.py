@@ -66,3 +66,9 @@ def test_a_sample_is_right_if_it_is_the_reference(output, is_right):
     sample = samples.Sample(text="x", picture=None, reference="a", output=output)
 
     assert sample.is_right is is_right
+
+
+def test_numbers_are_neither_right_nor_wrong():
+    sample = samples.Sample("x", None, reference="1", output="1", is_of_ids=False)
+
+    assert sample.is_right is None

@@ -38,7 +38,7 @@ class Originals:
         return sorted(set(self._variables) - self._used)
 
 
-def assign(module, variables, rows, *, ignored=()):
+def assign(module, variables, rows, *, ignored=(), absent=()):
     """Sets every variable of `module`; nothing may be left over on either side.
 
     Args:
@@ -46,10 +46,13 @@ def assign(module, variables, rows, *, ignored=()):
       variables: values by original name.
       rows: the table.
       ignored: patterns of original names that have no effect and no counterpart.
+      absent: patterns of our names that the original did not build; they stay.
     """
     originals = Originals(variables)
     for variable in module.variables:
         name = variable.name.partition("/")[2].removesuffix(":0")
+        if any(re.match(pattern, name) for pattern in absent):
+            continue
         value = np.asarray(_find(rows, name, originals), np.float32)
         assert value.size == np.prod(variable.shape), (name, value.shape)
         variable.assign(value.reshape(variable.shape))

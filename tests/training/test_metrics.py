@@ -1,9 +1,13 @@
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+import tiny_models
+from t2t_mm import modality
+from t2t_mm.modalities import class_label
 from t2t_mm.training import metrics
 
 # Three rows of two positions over seven ids; the best id of each position:
@@ -80,7 +84,46 @@ def test_a_batch_of_fillers_counts_nothing(name):
     assert _evaluate(name, mask=np.zeros([3, 2], bool)) == (0.0, 0.0)
 
 
-def test_an_unknown_metric_names_the_closest():
-    metrics.check_names(["accuracy", "neg_log_perplexity"])
+# Metrics that a modality brings.
+
+
+def _error(outputs, targets, mask):
+    return modality.LossTerms(tf.constant(0.0), tf.constant(0.0))
+
+
+class _Label(class_label.ClassLabelModality):
+    metrics = {"rank_error": _error, "accuracy_top5": _error}
+
+
+class _Number(modality.Modality):
+    autoregressive = False
+    metrics = {"absolute_error": _error}
+    top = loss = predict = _error
+
+
+def _targets(cls, **changes):
+    spec = dataclasses.replace(tiny_models.LABEL, **changes)
+    return cls(spec, tiny_models.make_hparams(), [modality.TARGETS], name="targets")
+
+
+def test_metrics_of_a_modality_come_beside_those_of_ids_and_first():
+    selected = metrics.select(["accuracy", "accuracy_top5"], _targets(_Label))
+
+    assert selected == {"accuracy": metrics.accuracy, "accuracy_top5": _error}
+
+
+def test_an_unknown_metric_names_the_closest_of_both():
+    label = _targets(_Label)
+
     with pytest.raises(LookupError, match="'acuracy'. Did you mean 'accuracy'?"):
-        metrics.check_names(["accuracy", "acuracy"])
+        metrics.select(["accuracy", "acuracy"], label)
+    with pytest.raises(LookupError, match="'rank_eror'. Did you mean 'rank_error'?"):
+        metrics.select(["rank_eror"], label)
+
+
+def test_targets_that_are_not_ids_have_no_metrics_of_ids():
+    number = _targets(_Number, modality="number", vocab_size=None)
+
+    assert metrics.select(["absolute_error"], number) == {"absolute_error": _error}
+    with pytest.raises(LookupError, match="is for ids.* There are: absolute_error"):
+        metrics.select(["accuracy"], number)
