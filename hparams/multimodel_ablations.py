@@ -15,13 +15,18 @@ def multimodel_paper_literal() -> MultiModelHParams:
     """The paper's equations to the letter, where that differs from its own code.
 
     The printed equation of a block has no second skip, timing is added before attention
-    only, and what mixes the target before attention are whole blocks.
+    only, what mixes the target before attention are whole blocks, and the nets for
+    images and sounds are separable throughout, with a ReLU before every convolution.
     """
     return dataclasses.replace(
         multimodel.multimodel_paper(),
         second_skip="none",
         timing_on_encoder=False,
         attention_premix="conv_block",
+        image_stem_separable=True,
+        image_stem_relu=True,
+        audio_shortcut_separable=True,
+        audio_shortcut_relu=True,
     )
 
 
@@ -84,3 +89,25 @@ def multimodel_tiny_bias_balance() -> MultiModelHParams:
 def multimodel_tiny_unbalanced() -> MultiModelHParams:
     """Nothing keeps the experts in balance."""
     return dataclasses.replace(multimodel.multimodel_tiny(), moe_balance="none")
+
+
+@registry.register_hparams("multimodel_tiny_patches")
+def multimodel_tiny_patches() -> MultiModelHParams:
+    """Images are patches of 8x8 pixels (Dosovitskiy et al. 2021)."""
+    return dataclasses.replace(
+        multimodel.multimodel_tiny(), image_net="patch", image_patch_size=8
+    )
+
+
+@registry.register_hparams("multimodel_tiny_plain_nets")
+def multimodel_tiny_plain_nets() -> MultiModelHParams:
+    """As little as there can be before and after the body: does it do the work?
+
+    One convolution reads images, the mean of all positions gives classes.
+    """
+    return dataclasses.replace(
+        multimodel.multimodel_tiny(),
+        image_net="small",
+        image_stem_stride=4,
+        class_label_net="mean",
+    )

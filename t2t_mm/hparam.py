@@ -22,8 +22,8 @@ import gin
 from t2t_mm import registry
 
 _ACTIVATION_DTYPES = ("float32", "bfloat16")
-_IMAGE_NETS = ("xception", "small", "patch")
-_CLASS_LABEL_NETS = ("paper", "release", "release_1d", "mean")
+IMAGE_NETS = ("xception", "small", "patch")
+CLASS_LABEL_NETS = ("paper", "release", "release_1d", "mean")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -154,8 +154,8 @@ class HParams:
         self.check_choice("optimizer", ("adam",))
 
     def _check_modality_nets(self) -> None:
-        self.check_choice("image_net", _IMAGE_NETS)
-        self.check_choice("class_label_net", _CLASS_LABEL_NETS)
+        self.check_choice("image_net", IMAGE_NETS)
+        self.check_choice("class_label_net", CLASS_LABEL_NETS)
         for field, count in (("image_stem_filters", 2), ("class_label_filters", 3)):
             if len(getattr(self, field)) != count:
                 raise ValueError(
