@@ -311,15 +311,19 @@ class MixtureOfExperts(tf.Module):
     def _capacity(
         self, positions: tf.Tensor, load: tf.Tensor, *, training: bool
     ) -> tf.Tensor:
-        """Rows per expert: fixed in training, enough for everything otherwise."""
-        if training and self._capacity_factor:
-            balanced = self._k / self._num_experts * tf.cast(positions, tf.float32)
-            wanted = tf.math.ceil(self._capacity_factor * balanced)
-            return tf.minimum(_round_up(tf.cast(wanted, tf.int32)), positions)
+        """Rows per expert: what the busiest needs, in training no more than allowed.
+
+        XLA needs a static shape: what is allowed, or one row per position, which is
+        always enough.
+        """
+        needed = _round_up(tf.cast(tf.reduce_max(load), tf.int32))
         if compilation.is_for_xla():
-            # A static shape: only one row per position is always enough.
-            return positions
-        return _round_up(tf.cast(tf.reduce_max(load), tf.int32))
+            needed = positions
+        if not training or not self._capacity_factor:
+            return needed
+        balanced = self._k / self._num_experts * tf.cast(positions, tf.float32)
+        allowed = tf.math.ceil(self._capacity_factor * balanced)
+        return tf.minimum(_round_up(tf.cast(allowed, tf.int32)), needed)
 
 
 def _round_up(rows: tf.Tensor) -> tf.Tensor:

@@ -1,5 +1,6 @@
 """Which experts the tasks of a run use."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 from matplotlib import axes as axes_lib
 
 from t2t_mm.reporting import curves
-from t2t_mm.training import evaluation
+from t2t_mm.training import evaluation, expert_summary
 
 Loads = dict[str, dict[str, list[float]]]  # shares by layer and problem
 
@@ -38,14 +39,18 @@ def draw(loads: Loads, problems: Sequence[str], path: str) -> None:
       problems: names, in the order of the rows.
       path: of the PNG file.
     """
-    most = max(len(shares) for layer in loads.values() for shares in layer.values())
-    width = 2.5 + max(0.55 * min(most, _MOST_NUMBERED_EXPERTS), 3.5)
+    columns = max(len(s) for layer in loads.values() for s in layer.values())
+    width = 2.5 + max(0.55 * min(columns, _MOST_NUMBERED_EXPERTS), 3.5)
     figure = curves.new_figure(width * len(loads), 1.6 + 0.4 * len(problems))
     panels = figure.subplots(1, len(loads), squeeze=False, sharey=True).flat
     for axes, (layer, by_problem) in zip(panels, loads.items(), strict=True):
         shares = to_matrix(by_problem, problems)
         image = axes.imshow(shares, cmap="Blues", vmin=0.0, aspect="auto")
-        axes.set_title(layer)
+        information = expert_summary.mutual_information(by_problem)
+        most = math.log(len(by_problem))
+        axes.set_title(
+            f"{layer}: an expert says\n{information:.2f} of {most:.2f} nats of the task"
+        )
         axes.set_xlabel("expert")
         axes.set_xticks(np.arange(0, shares.shape[1], 1 + shares.shape[1] // 17))
         axes.set_yticks(np.arange(len(problems)), problems)

@@ -92,8 +92,12 @@ def _metrics(page: Page) -> list[str]:
 
 def metrics_table(latest: Mapping[str, Mapping[str, Any]]) -> str:
     """Returns the last evaluation as a table: a row per problem."""
-    other = ("problem", "split", evaluation.EXPERT_LOAD)
-    names = dict.fromkeys(n for row in latest.values() for n in row if n not in other)
+    names = dict.fromkeys(
+        name
+        for row in latest.values()
+        for name, _ in evaluation.scalars(row)
+        if name not in ("problem", "split")
+    )
     columns = ["step", *sorted(names.keys() - {"step"})]
     head = "".join(f'<th class="number">{html.escape(c)}</th>' for c in columns)
     lines = [f"<table><tr><th>problem</th>{head}</tr>"]

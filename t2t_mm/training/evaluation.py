@@ -9,10 +9,11 @@ from absl import logging
 
 from t2t_mm import model as model_lib
 from t2t_mm.features import Split
-from t2t_mm.layers import compilation
-from t2t_mm.training import metrics
+from t2t_mm.layers import compilation, moe
+from t2t_mm.training import expert_summary, metrics
 
-EXPERT_LOAD = "expert_load"
+EXPERT_LOAD, GATE_ENTROPY = "expert_load", "gate_entropy"
+_EXPERTS = "experts"
 
 
 class Evaluator:
@@ -64,7 +65,7 @@ class Evaluator:
                 name: metric(output.outputs, targets, mask)
                 for name, metric in self._metrics[problem].items()
             }
-            return terms | {EXPERT_LOAD: {n: s.load for n, s in output.experts.items()}}
+            return terms | {_EXPERTS: output.experts}
 
         if self._jit_compile:
             return tf.function(step, jit_compile=True)
@@ -73,18 +74,18 @@ class Evaluator:
     def evaluate(self, split: Split) -> dict[str, dict[str, Any]]:
         """Returns metrics by problem.
 
-        Each has a float per metric, and under "expert_load" the share of positions
-        that went to each expert, by name of the layer.
+        Each has a float per metric, and dicts by name of the layer: under "expert_load"
+        the share of positions that went to each expert, under "gate_entropy" the mean
+        entropy of the gate's distribution, in nats.
         """
         results = {}
         for problem in self._metrics:
             results[problem] = self._evaluate_problem(problem, split)
             scores = " ".join(
-                f"{name} {value:.4f}"
-                for name, value in results[problem].items()
-                if name != EXPERT_LOAD
+                f"{name} {value:.4f}" for name, value in scalars(results[problem])
             )
             logging.info("%5s | %s | %s", split, problem, scores)
+        _log_experts(split, results)
         return results
 
     def _evaluate_problem(self, problem: str, split: Split) -> dict[str, Any]:
@@ -96,18 +97,42 @@ class Evaluator:
                 lambda x: x.numpy().astype(np.float64), output
             )
             sums = batch if sums is None else tf.nest.map_structure(np.add, sums, batch)
-        loads = sums.pop(EXPERT_LOAD)
+        experts: dict[str, moe.ExpertStats] = sums.pop(_EXPERTS)
         results: dict[str, Any] = {
             name: float(terms.total / max(terms.weight, 1.0))
             for name, terms in sums.items()
         }
-        shares = {name: load / max(load.sum(), 1.0) for name, load in loads.items()}
-        return results | {EXPERT_LOAD: {n: s.tolist() for n, s in shares.items()}}
+        for name, stats in experts.items():
+            shares = stats.load / max(stats.load.sum(), 1.0)
+            results.setdefault(EXPERT_LOAD, {})[name] = shares.tolist()
+            entropy = float(stats.entropy / max(stats.positions, 1.0))
+            results.setdefault(GATE_ENTROPY, {})[name] = entropy
+        return results
+
+
+def scalars(row: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Returns names and values of a row of results, without those by layer."""
+    return [(name, value) for name, value in row.items() if not isinstance(value, dict)]
+
+
+def _log_experts(split: Split, results: Mapping[str, Mapping[str, Any]]) -> None:
+    layers = dict.fromkeys(
+        n for row in results.values() for n in row.get(EXPERT_LOAD, {})
+    )
+    for layer in layers:
+        rows = {
+            p: row for p, row in results.items() if layer in row.get(EXPERT_LOAD, {})
+        }
+        line = expert_summary.describe(
+            {problem: row[EXPERT_LOAD][layer] for problem, row in rows.items()},
+            {problem: row[GATE_ENTROPY][layer] for problem, row in rows.items()},
+        )
+        logging.info("%5s | %s | %s", split, layer, line)
 
 
 def format_table(results: Mapping[str, Mapping[str, Any]]) -> str:
     """Returns the metrics as a table: a line per problem, a column per metric."""
-    columns = sorted({m for row in results.values() for m in row if m != EXPERT_LOAD})
+    columns = sorted({name for row in results.values() for name, _ in scalars(row)})
     width = max(len("problem"), *(len(name) for name in results))
     header = [f"{'problem':<{width}}", *columns]
     lines = ["  ".join(header)]

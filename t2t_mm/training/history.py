@@ -11,8 +11,6 @@ from typing import Any
 
 import tensorflow as tf
 
-from t2t_mm.training.evaluation import EXPERT_LOAD
-
 METRICS_FILE = "metrics.jsonl"
 
 
@@ -38,17 +36,20 @@ class History:
     def write(
         self, step: int, problem: str, split: str, values: Mapping[str, Any]
     ) -> None:
-        """Records values of one problem; nested ones become histograms."""
+        """Records values of one problem; lists in nested ones become histograms."""
         if split not in self._writers:
             folder = os.path.join(self._output_dir, "summaries", split)
             self._writers[split] = tf.summary.create_file_writer(folder)
         with self._writers[split].as_default(step=step):
             for name, value in values.items():
-                if name == EXPERT_LOAD:
-                    for layer, share in value.items():
-                        tf.summary.histogram(f"{problem}/{layer}", share)
-                else:
+                if not isinstance(value, dict):
                     tf.summary.scalar(f"{problem}/{name}", value)
+                    continue
+                for layer, of_layer in value.items():
+                    kind = tf.summary.scalar
+                    if isinstance(of_layer, list):
+                        kind = tf.summary.histogram
+                    kind(f"{problem}/{name}/{layer}", of_layer)
         row = {"step": step, "problem": problem, "split": split, **values}
         with open(self._path, "a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")

@@ -20,12 +20,14 @@ class StepOutput(NamedTuple):
       extra_loss: balance losses, weighted.
       targets: number of targets that the loss is the mean of.
       gradient_norm: before clipping.
+      drop_rate: share of the choices of experts for which there was no room.
     """
 
     loss: tf.Tensor
     extra_loss: tf.Tensor
     targets: tf.Tensor
     gradient_norm: tf.Tensor
+    drop_rate: tf.Tensor
 
 
 class Progress:
@@ -71,7 +73,7 @@ class Progress:
         Raises:
           FloatingPointError: if a loss or gradient was not finite.
         """
-        sums: dict[str, list[float]] = collections.defaultdict(lambda: [0.0] * 5)
+        sums: dict[str, list[float]] = collections.defaultdict(lambda: [0.0] * 6)
         for at_step, problem, output in self._pending:
             values = [float(value) for value in output]
             if not all(math.isfinite(value) for value in values):
@@ -91,17 +93,18 @@ class Progress:
                 "loss": loss / steps,
                 "extra_loss": extra / steps,
                 "gradient_norm": norm / steps,
+                "drop_rate": dropped / steps,
                 "targets_per_second": targets / seconds,
                 "learning_rate": learning_rate,
             }
-            for problem, (loss, extra, targets, norm, steps) in sums.items()
+            for problem, (loss, extra, targets, norm, dropped, steps) in sums.items()
         }
 
     def _log(self, step: int, sums: dict, seconds: float, learning_rate: float) -> None:
         if sys.stderr.isatty():
             sys.stderr.write("\r\x1b[K")
-        losses = " ".join(f"{p} {s[0] / s[4]:.3f}" for p, s in sorted(sums.items()))
-        steps = sum(s[4] for s in sums.values())
+        losses = " ".join(f"{p} {s[0] / s[-1]:.3f}" for p, s in sorted(sums.items()))
+        steps = sum(s[-1] for s in sums.values())
         targets = sum(s[2] for s in sums.values())
         logging.info(
             "train | step %d | %s | lr %.2e | %.1f steps/s %.0f targets/s | %s",

@@ -8,7 +8,7 @@ a run that is stopped and started again computes the same bits as one that was n
 import signal
 import time
 import types
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 import tensorflow as tf
@@ -17,7 +17,7 @@ from absl import logging
 from t2t_mm import model as model_lib
 from t2t_mm.data import mixing
 from t2t_mm.features import Split
-from t2t_mm.layers import compilation, randomness
+from t2t_mm.layers import compilation, moe, randomness
 from t2t_mm.training import checkpoint, evaluation, history, optimizers, progress
 from t2t_mm.training.run_config import RunConfig
 
@@ -96,7 +96,13 @@ class Trainer:
                 tape.gradient(total, variables), self._model.hparams.clip_grad_norm
             )
             self._optimizer.apply(gradients, variables, learning_rate)
-            return progress.StepOutput(loss, extra_loss, output.loss.weight, norm)
+            return progress.StepOutput(
+                loss,
+                extra_loss,
+                output.loss.weight,
+                norm,
+                _drop_rate(output.experts.values()),
+            )
 
         if self._config.jit_compile:  # XLA wants static shapes: one program for each
             return tf.function(step, jit_compile=True)
@@ -196,6 +202,15 @@ class Trainer:
     def request_stop(self, reason: str) -> None:
         """Makes `train_and_evaluate` stop after the step at hand."""
         self._stop_signal = reason
+
+
+def _drop_rate(layers: Iterable[moe.ExpertStats]) -> tf.Tensor:
+    """Returns the share of all layers' choices for which there was no room."""
+    layers = list(layers)
+    if not layers:
+        return tf.zeros([])
+    chosen = tf.add_n([tf.reduce_sum(stats.load) for stats in layers])
+    return tf.add_n([stats.dropped for stats in layers]) / tf.maximum(chosen, 1.0)
 
 
 class _Stopping:

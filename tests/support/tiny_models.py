@@ -178,3 +178,14 @@ def make_batch(
         )
         batch[role], batch[f"{role}_length"] = feature, feature_lengths
     return batch
+
+
+def has_own_nets(hparams_set):
+    """Returns whether a set goes from images to classes in a way of its own."""
+    hparams = make_hparams(hparams_set)
+    usual = make_hparams(f"{model_of(hparams)}_tiny")
+    return any(
+        getattr(hparams, field.name) != getattr(usual, field.name)
+        for field in dataclasses.fields(hparams)
+        if field.name.startswith(("image_", "class_label_", "categorical_"))
+    )

@@ -133,6 +133,22 @@ def test_training_learns_and_records_what_it_did(small_hparams, digits_dir, tmp_
         assert scores["neg_log_perplexity"] < 0.0
         for shares in scores["expert_load"].values():
             np.testing.assert_allclose(np.sum(shares), 1.0, rtol=1e-6)
+        for entropy in scores["gate_entropy"].values():
+            assert 0.0 < entropy <= np.log(small_hparams.moe_num_experts) + 1e-6
+
+
+def test_choices_without_room_are_recorded(small_hparams, digits_dir, tmp_path):
+    lopsided = dataclasses.replace(small_hparams, moe_k=1, moe_capacity_factor=1.0)
+    trainer = build(lopsided, digits_dir, tmp_path)
+    for block in (trainer._model.encoder_experts, trainer._model.decoder_experts):
+        kernel = block.feed_forward.net.gate.kernel
+        kernel.assign(50.0 * tf.random.stateless_normal(kernel.shape, [1, 2]))
+
+    trainer.train_and_evaluate()
+
+    rows = history.read(str(tmp_path))
+    dropped = [row["drop_rate"] for row in rows if row["split"] == Split.TRAIN]
+    assert all(0.0 < rate < 1.0 for rate in dropped)
 
 
 def test_a_model_without_experts_trains(digits_dir, tmp_path):
