@@ -31,6 +31,9 @@ SMALLEST = {
     "multimodel": dict(
         num_encoder_blocks=1, encoder_moe_after=1, kernel_sizes=(3, 1, 1, 3)
     ),
+    "multimodel_t2t": dict(
+        num_hidden_layers=1, kernel_size=1, large_kernel_size=3, moe_layers=(0,)
+    ),
     "transformer": dict(num_hidden_layers=1, moe_layers=(0,)),
 }
 

@@ -1,9 +1,9 @@
-"""The layer in which positions do not see each other: experts, or one dense net."""
+"""Layers in which positions do not see each other: experts, or one dense net."""
 
 import tensorflow as tf
 
 from t2t_mm.features import NUM_SPACES
-from t2t_mm.layers import feed_forward, moe, randomness
+from t2t_mm.layers import core, feed_forward, moe, randomness
 from t2t_mm.models.expert_hparams import ExpertHParams
 
 
@@ -77,3 +77,36 @@ class FeedForward(tf.Module):
         if self._is_dense:
             return moe.MoeOutput(self.net(x), tf.zeros([]), None)
         return self.net(x, mask, space_id, rng)
+
+
+class DenseReluDense(tf.Module):
+    """max(0, x W_1 + b_1) W_2 + b_2 (Vaswani et al. 2017, equation 2)."""
+
+    def __init__(self, hidden_size: int, filter_size: int, *, dropout: float) -> None:
+        """Creates two kernels and their biases.
+
+        Args:
+          hidden_size: depth of inputs and outputs.
+          filter_size: depth between the two layers.
+          dropout: probability of zeroing a unit between them.
+        """
+        super().__init__(name="dense_relu_dense")
+        self._dropout = dropout
+        with self.name_scope:
+            self.hidden = core.Dense(hidden_size, filter_size, name="hidden")
+            self.output = core.Dense(filter_size, hidden_size, name="output")
+
+    def __call__(
+        self,
+        x: tf.Tensor,
+        mask: tf.Tensor,
+        space_id: tf.Tensor,
+        rng: randomness.RandomStream | None,
+    ) -> moe.MoeOutput:
+        """Maps `[batch, length, hidden_size]` to the same shape; there is no loss.
+
+        The arguments are those of `FeedForward`, of which only `x` and `rng` matter.
+        """
+        del mask, space_id
+        hidden = randomness.dropout(tf.nn.relu(self.hidden(x)), self._dropout, rng)
+        return moe.MoeOutput(self.output(hidden), tf.constant(0.0), None)

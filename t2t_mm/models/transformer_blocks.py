@@ -139,7 +139,11 @@ class FeedForward(SubLayer):
             self.net: tf.Module = (
                 feed_forward.FeedForward(hparams, name="net")
                 if has_experts
-                else DenseReluDense(hparams)
+                else feed_forward.DenseReluDense(
+                    hparams.hidden_size,
+                    hparams.filter_size,
+                    dropout=hparams.relu_dropout,
+                )
             )
 
     def __call__(
@@ -152,31 +156,6 @@ class FeedForward(SubLayer):
         """Maps `[batch, length, hidden_size]` to the same shape, with `mask` of it."""
         output = self.net(self.before(x), mask, space_id, rng)
         return output._replace(values=self.after(x, output.values, rng))
-
-
-class DenseReluDense(tf.Module):
-    """max(0, x W_1 + b_1) W_2 + b_2 (Vaswani et al. 2017, equation 2)."""
-
-    def __init__(self, hparams: TransformerHParams) -> None:
-        """Creates two kernels and their biases."""
-        super().__init__(name="dense_relu_dense")
-        self._dropout = hparams.relu_dropout
-        sizes = hparams.hidden_size, hparams.filter_size
-        with self.name_scope:
-            self.hidden = core.Dense(*sizes, name="hidden")
-            self.output = core.Dense(*reversed(sizes), name="output")
-
-    def __call__(
-        self,
-        x: tf.Tensor,
-        mask: tf.Tensor,
-        space_id: tf.Tensor,
-        rng: randomness.RandomStream | None,
-    ) -> moe.MoeOutput:
-        """Maps `[batch, length, hidden_size]` to the same shape; there is no loss."""
-        del mask, space_id
-        hidden = randomness.dropout(tf.nn.relu(self.hidden(x)), self._dropout, rng)
-        return moe.MoeOutput(self.output(hidden), tf.constant(0.0), None)
 
 
 class EncoderLayer(tf.Module):

@@ -82,6 +82,8 @@ TOTALS = {
     "multimodel_modern": 105_490_321,
     "multimodel_small": 23_878_913,
     "multimodel_tiny": 5_675_697,
+    "multimodel_t2t": 376_744_265,  # of the specification too
+    "multimodel_t2t_tiny": 8_919_857,
     "transformer_base": 62_732_177,
     "transformer_big": 217_624_721,
     "transformer_small": 8_248_577,

@@ -165,10 +165,6 @@ def _batch(model):
     return model.prepare(tiny_models.make_batch(PROBLEM), PROBLEM)
 
 
-def _dense(layer, x):
-    return x @ reference.array(layer.kernel) + reference.array(layer.bias)
-
-
 class _Reference:
     """Layers in NumPy: x + f(LN(x)), or LN(x + f(x))."""
 
@@ -193,8 +189,8 @@ class _Reference:
 
     def feed_forward(self, layer, x):
         def dense_relu_dense(y):
-            hidden = reference.relu(_dense(layer.net.hidden, y))
-            return _dense(layer.net.output, hidden)
+            hidden = reference.relu(reference.dense_of(layer.net.hidden, y))
+            return reference.dense_of(layer.net.output, hidden)
 
         return self._sub_layer(layer, x, dense_relu_dense)
 

@@ -188,10 +188,15 @@ def audio_blocks_of(net, x, *, strides, literal=False):
     return x
 
 
+def dense_of(layer, x):
+    y = x @ array(layer.kernel)
+    return y if layer.bias is None else y + array(layer.bias)
+
+
 def attention_of(layer, x, memory, num_heads, visible=None):
     """softmax(q k^T / sqrt(depth)) v per head; `visible` `[batch, length, memory]`."""
     queries, keys, values = (
-        y @ array(projection.kernel)
+        dense_of(projection, y)
         for y, projection in (
             (x, layer.query),
             (memory, layer.key),
@@ -207,7 +212,7 @@ def attention_of(layer, x, memory, num_heads, visible=None):
         if visible is not None:
             scores = np.where(visible, scores, -np.inf)
         joined[..., columns] = softmax(scores) @ values[..., columns]
-    return joined @ array(layer.output.kernel)
+    return dense_of(layer.output, joined)
 
 
 def swiglu(x):
