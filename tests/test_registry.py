@@ -174,6 +174,7 @@ def test_everything_that_ships_is_registered():
     assert "multimodel" in registry.MODELS.names()
     assert "multimodel_tiny" in registry.HPARAMS.names()
     assert registry.MODALITIES.names() == [
+        "audio",
         "audio_spectral",
         "class_label",
         "image",
