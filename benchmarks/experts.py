@@ -13,7 +13,7 @@ import time
 
 import tensorflow as tf
 
-from t2t_mm.layers import dispatch, moe, randomness
+from t2t_mm.layers import dispatch, moe, randomness, routing
 
 SPACE_ID = 3
 
@@ -32,7 +32,7 @@ def time_in_turns(functions, rounds):
 
 
 def make_layer(num_experts, arguments):
-    """Returns a layer whose routing is random but not uniform."""
+    """Returns a layer; without skew its experts are chosen alike, as at the start."""
     layer = moe.MixtureOfExperts(
         arguments.hidden_size,
         arguments.filter_size,
@@ -43,7 +43,8 @@ def make_layer(num_experts, arguments):
     )
     for variable in (layer.gate.kernel, layer.gate.noise):
         shape = variable.shape
-        variable.assign(0.1 * tf.random.stateless_normal(shape, [1, shape[1]]))
+        noise = tf.random.stateless_normal(shape, [1, shape[1]])
+        variable.assign(arguments.skew * noise)
     return layer
 
 
@@ -59,16 +60,36 @@ def make_there_and_back(layer, arguments):
             tape.watch(x)
             rng = randomness.RandomStream(tf.constant([1, 2]))
             gating, loss, stats = layer.gate(x, mask, tf.constant(SPACE_ID), rng)
-            capacity = layer._capacity(tf.shape(x)[0], stats.load, training=True)
-            plan = dispatch.plan_dispatch(
-                gating.experts, mask, layer._num_experts, capacity
-            )
-            tables = dispatch.to_tables(x, plan)
-            y = dispatch.from_tables(tables, gating.gates, plan)
+            y = there_and_back(layer, x, mask, gating.experts, gating.gates, stats.load)
             total = tf.reduce_sum(y * y) + loss
         return tape.gradient(total, [x, *variables])
 
     return lambda: step(x)[0].numpy()
+
+
+def there_and_back(layer, x, mask, experts, gates, load):
+    """Brings positions to tables and back, without anything in between."""
+    capacity = layer._capacity(tf.shape(x)[0], load, limited=True)
+    plan = dispatch.plan_dispatch(experts, mask, layer._num_experts, capacity)
+    return dispatch.from_tables(dispatch.to_tables(x, plan), gates, plan)
+
+
+def make_dispatch(layer, arguments):
+    """Returns planning, gathering and combining for a choice that is given."""
+    x = tf.random.stateless_normal([arguments.tokens, arguments.hidden_size], [1, 2])
+    mask = tf.ones([arguments.tokens], tf.bool)
+    scores = tf.random.stateless_uniform([arguments.tokens, layer._num_experts], [5, 6])
+    gates, experts = tf.math.top_k(scores, arguments.k)
+    load = routing.count_choices(experts, mask, layer._num_experts)
+
+    @tf.function
+    def step(x, gates):
+        with tf.GradientTape() as tape:
+            tape.watch([x, gates])
+            y = there_and_back(layer, x, mask, experts, gates, load)
+        return tape.gradient(y, [x, gates])
+
+    return lambda: step(x, gates)[0].numpy()
 
 
 def make_update(variables, gradients_of):
@@ -120,14 +141,15 @@ def make_floor(layer, arguments):
     of the layer, forward and backward, and the update is that of all experts' weights.
     """
     rows = arguments.tokens * arguments.k // layer._num_experts
-    shape = [layer._num_experts, rows, arguments.hidden_size]
+    shape = [layer._num_experts * rows, arguments.hidden_size]
     tables = tf.random.stateless_normal(shape, [3, 4])
     variables = [layer.kernel_0, layer.kernel_1]
 
     def gradients_of():
         with tf.GradientTape() as tape:
             tape.watch(tables)
-            total = tf.reduce_sum(layer._run_experts(tables) ** 2)
+            y = layer._run_experts(tables, (layer.kernel_0, layer.kernel_1))
+            total = tf.reduce_sum(y**2)
         return tape.gradient(total, [tables, *variables])[1:]
 
     return tf.function(make_update(variables, gradients_of))
@@ -140,22 +162,25 @@ def main():
     parser.add_argument("--hidden_size", type=int, default=512)
     parser.add_argument("--filter_size", type=int, default=512)
     parser.add_argument("--k", type=int, default=4)
-    parser.add_argument("--capacity_factor", type=float, default=1.25)
+    parser.add_argument("--capacity_factor", type=float, default=2.0)
+    parser.add_argument("--skew", type=float, default=0.0)
     parser.add_argument("--rounds", type=int, default=15)
     arguments = parser.parse_args()
     few, many = make_layer(30, arguments), make_layer(240, arguments)
-    seconds = time_in_turns(
-        {
-            "30": make_there_and_back(few, arguments),
-            "240": make_there_and_back(many, arguments),
-        },
-        arguments.rounds,
-    )
     write = sys.stdout.write
-    write(f"routing, gathering, combining, forward and backward, {arguments}\n")
-    for name, value in seconds.items():
-        write(f"  {name:>3} experts: {1e3 * value:7.1f} ms\n")
-    write(f"  ratio {seconds['240'] / seconds['30']:.2f}\n")
+    write(f"forward and backward, {arguments}\n")
+    for title, make in (
+        ("dispatch: planning, gathering, combining", make_dispatch),
+        ("the same with gate, choice and losses", make_there_and_back),
+    ):
+        seconds = time_in_turns(
+            {"30": make(few, arguments), "240": make(many, arguments)},
+            arguments.rounds,
+        )
+        write(f"{title}\n")
+        for name, value in seconds.items():
+            write(f"  {name:>3} experts: {1e3 * value:7.1f} ms\n")
+        write(f"  ratio {seconds['240'] / seconds['30']:.2f}\n")
     for layer in (few, many):
         seconds = time_in_turns(
             {

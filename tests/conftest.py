@@ -21,11 +21,13 @@ def pytest_terminal_summary(terminalreporter, config):
     if not config.getoption("--goldens-table"):
         return
     terminalreporter.section("largest difference to the goldens")
-    terminalreporter.line("absolute   over rms   allowed    array")
-    for label, absolute, relative, allowed in goldens.ERRORS:
-        terminalreporter.line(
-            f"{absolute:.2e}   {relative:.2e}   {allowed:.0e}   {label}"
+    terminalreporter.line("arrays  absolute  over rms  share of the allowed  fixture")
+    for fixture, errors in goldens.by_fixture().items():
+        absolute, relative, share = (
+            max(values) for values in zip(*errors, strict=True)
         )
+        figures = f"{absolute:.2e}  {relative:.2e}  {share:20.3f}"
+        terminalreporter.line(f"{len(errors):6d}  {figures}  {fixture}")
 
 
 DIGITS_PROBLEMS = ("copy_digits", "reverse_digits")

@@ -1,8 +1,9 @@
 """Brings positions to their experts and the answers back, in time that E leaves alone.
 
 Dispatch sorts the (position, choice) pairs by expert and gives each expert a table of
-`capacity` rows: all shapes are static, nothing loops over experts, nothing is as large
-as positions times experts. Both directions are gathers, and so are their gradients.
+`capacity` rows, or, where shapes must be static and nothing may be dropped, as many
+blocks of rows as it needs. Nothing loops over experts, nothing is as large as positions
+times experts. Both directions are gathers, and so are their gradients.
 """
 
 from typing import NamedTuple
@@ -17,14 +18,44 @@ class Dispatch(NamedTuple):
       slots: `[positions, k]` int32, row of each pair in the joined tables; 0 if it has
         none.
       has_slot: `[positions, k]` float32, 1 for pairs that have a row, 0 for the others.
-      pairs: `[num_experts * capacity]` int32, pair of each row; 0 if the row is empty.
-      is_filled: `[num_experts * capacity]` float32, 1 for rows that hold a pair.
+      pairs: `[rows]` int32, pair of each row; 0 if the row is empty.
+      is_filled: `[rows]` float32, 1 for rows that hold a pair.
     """
 
     slots: tf.Tensor
     has_slot: tf.Tensor
     pairs: tf.Tensor
     is_filled: tf.Tensor
+
+
+class _Order(NamedTuple):
+    """The pairs, sorted by expert and within an expert by position.
+
+    Attributes:
+      ids: `[pairs]` int32, expert of each pair; `num_experts` for padding.
+      order: `[pairs]` int32, the pairs in order; padding last.
+      rank: `[pairs]` int32, how many pairs of the same expert come before.
+      counts: `[num_experts]` int32, pairs of each expert.
+      starts: `[num_experts]` int32, where the pairs of each expert start in `order`.
+    """
+
+    ids: tf.Tensor
+    order: tf.Tensor
+    rank: tf.Tensor
+    counts: tf.Tensor
+    starts: tf.Tensor
+
+
+def _sort(experts: tf.Tensor, mask: tf.Tensor, num_experts: int) -> _Order:
+    num_pairs = tf.size(experts)
+    # Padding sorts behind all experts.
+    ids = tf.reshape(tf.where(mask[:, None], experts, num_experts), [-1])
+    # Unique keys: stable by construction.
+    order = tf.argsort(ids * num_pairs + tf.range(num_pairs))
+    counts = tf.math.unsorted_segment_sum(tf.ones_like(ids), ids, num_experts + 1)
+    starts = tf.cumsum(counts, exclusive=True)
+    rank = tf.math.invert_permutation(order) - tf.gather(starts, ids)
+    return _Order(ids, order, rank, counts[:-1], starts[:-1])
 
 
 def plan_dispatch(
@@ -41,26 +72,74 @@ def plan_dispatch(
       num_experts: number of tables.
       capacity: `[]` int32, rows per table; pairs beyond it are dropped.
     """
-    positions, k = tf.shape(experts)[0], experts.shape[1]
-    num_pairs = positions * k
-    # Padding sorts behind all experts.
-    ids = tf.reshape(tf.where(mask[:, None], experts, num_experts), [-1])
-    index = tf.range(num_pairs)
-    order = tf.argsort(ids * num_pairs + index)  # unique keys: stable by construction
-    counts = tf.math.unsorted_segment_sum(tf.ones_like(ids), ids, num_experts + 1)
-    starts = tf.cumsum(counts, exclusive=True)
-    rank = tf.math.invert_permutation(order) - tf.gather(starts, ids)
-    has_slot = (rank < capacity) & (ids < num_experts)
-    slots = tf.where(has_slot, ids * capacity + rank, 0)
-    # Row r of expert e holds the pair that is r-th among those sorted to e.
-    rows = tf.range(capacity)[None]  # [1, capacity]
-    is_filled = rows < counts[:num_experts, None]
-    sorted_at = tf.where(is_filled, starts[:num_experts, None] + rows, 0)
-    pairs = tf.where(is_filled, tf.gather(order, sorted_at), 0)
+    pairs = _sort(experts, mask, num_experts)
+    has_slot = (pairs.rank < capacity) & (pairs.ids < num_experts)
+    rows = tf.range(capacity)[None]  # of a table, [1, capacity]
+    return _make_plan(
+        experts,
+        pairs.order,
+        slots=pairs.ids * capacity + pairs.rank,
+        has_slot=has_slot,
+        is_filled=rows < pairs.counts[:, None],
+        sorted_at=pairs.starts[:, None] + rows,
+    )
+
+
+def plan_blocks(
+    experts: tf.Tensor, mask: tf.Tensor, num_experts: int, block_size: int
+) -> tuple[Dispatch, tf.Tensor]:
+    """Gives every expert as many blocks of rows as its pairs need; drops nothing.
+
+    The number of blocks depends on the shapes alone: `pairs / block_size` full ones and
+    one more for each expert are always enough.
+
+    Args:
+      experts: `[positions, k]` int32, of static shape.
+      mask: `[positions]` bool; padding gets no row.
+      num_experts: number of experts.
+      block_size: rows per block.
+
+    Returns:
+      The plan, and the expert of each block, `[blocks]` int32.
+    """
+    pairs = _sort(experts, mask, num_experts)
+    num_blocks = -(-experts.shape.num_elements() // block_size) + num_experts
+    ends = tf.cumsum(-(-pairs.counts // block_size))  # in blocks
+    firsts = tf.concat([[0], ends[:-1]], 0)
+    expert_of_block = tf.minimum(
+        tf.searchsorted(ends, tf.range(num_blocks), side="right"), num_experts - 1
+    )
+    block = tf.range(num_blocks)[:, None] - tf.gather(firsts, expert_of_block)[:, None]
+    rank = block * block_size + tf.range(block_size)[None]  # [blocks, block_size]
+    is_real = pairs.ids < num_experts
+    ids = tf.where(is_real, pairs.ids, 0)
+    plan = _make_plan(
+        experts,
+        pairs.order,
+        slots=tf.gather(firsts, ids) * block_size + pairs.rank,
+        has_slot=is_real,
+        is_filled=rank < tf.gather(pairs.counts, expert_of_block)[:, None],
+        sorted_at=tf.gather(pairs.starts, expert_of_block)[:, None] + rank,
+    )
+    return plan, expert_of_block
+
+
+def _make_plan(
+    experts: tf.Tensor,
+    order: tf.Tensor,
+    *,
+    slots: tf.Tensor,
+    has_slot: tf.Tensor,
+    is_filled: tf.Tensor,
+    sorted_at: tf.Tensor,
+) -> Dispatch:
+    """Joins the two directions; whatever has no counterpart points to 0."""
+    held = tf.gather(order, tf.where(is_filled, sorted_at, 0))
+    shape = tf.shape(experts)
     return Dispatch(
-        tf.reshape(slots, [-1, k]),
-        tf.reshape(tf.cast(has_slot, tf.float32), [-1, k]),
-        tf.reshape(pairs, [-1]),
+        tf.reshape(tf.where(has_slot, slots, 0), shape),
+        tf.reshape(tf.cast(has_slot, tf.float32), shape),
+        tf.reshape(tf.where(is_filled, held, 0), [-1]),
         tf.reshape(tf.cast(is_filled, tf.float32), [-1]),
     )
 
@@ -76,7 +155,7 @@ def to_tables(x: tf.Tensor, plan: Dispatch) -> tf.Tensor:
       plan: where each position goes.
 
     Returns:
-      `[num_experts * capacity, hidden_size]`.
+      `[rows, hidden_size]`, the tables one after the other.
     """
     k = plan.slots.shape[1]
 
@@ -95,7 +174,7 @@ def from_tables(tables: tf.Tensor, gates: tf.Tensor, plan: Dispatch) -> tf.Tenso
     """Returns the gate-weighted sum of what the experts made of each position.
 
     Args:
-      tables: `[num_experts * capacity, hidden_size]`.
+      tables: `[rows, hidden_size]`.
       gates: `[positions, k]`, of the dtype of `tables`.
       plan: where each position went; pairs without a row add nothing.
 

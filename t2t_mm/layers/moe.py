@@ -5,7 +5,7 @@ a table per expert and back (`dispatch.py`), and all experts run as one batched 
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -291,45 +291,72 @@ class MixtureOfExperts(tf.Module):
         stats: ExpertStats,
         training: bool,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        capacity = self._capacity(tf.shape(rows)[0], stats.load, training=training)
-        plan = dispatch.plan_dispatch(gating.experts, mask, self._num_experts, capacity)
-        hidden_size = rows.shape[1]
-        # [experts * capacity, hidden] -> [experts, capacity, hidden]
-        tables = tf.reshape(
-            dispatch.to_tables(rows, plan), [self._num_experts, capacity, hidden_size]
+        kernels = (
+            tf.convert_to_tensor(self.kernel_0),
+            tf.convert_to_tensor(self.kernel_1),
         )
-        outputs = tf.reshape(self._run_experts(tables), [-1, hidden_size])
+        limited = training and self._capacity_factor > 0
+        if compilation.is_for_xla() and not limited:
+            balanced = self._k * rows.shape[0] // self._num_experts
+            plan, expert_of_block = dispatch.plan_blocks(
+                gating.experts, mask, self._num_experts, _round_up(max(balanced, 1))
+            )
+            first, second = kernels
+            kernels = _take(first, expert_of_block), _take(second, expert_of_block)
+        else:
+            capacity = self._capacity(tf.shape(rows)[0], stats.load, limited=limited)
+            plan = dispatch.plan_dispatch(
+                gating.experts, mask, self._num_experts, capacity
+            )
+        outputs = self._run_experts(dispatch.to_tables(rows, plan), kernels)
         gates = tf.cast(gating.gates, rows.dtype) * self._scale
         dropped = tf.reduce_sum(stats.load) - tf.reduce_sum(plan.has_slot)
         return dispatch.from_tables(outputs, gates, plan), dropped
 
-    def _run_experts(self, tables: tf.Tensor) -> tf.Tensor:
-        hidden = tf.matmul(tables, tf.cast(self.kernel_0, tables.dtype))
-        hidden = feed_forward.activate(hidden, self._activation)
-        return tf.matmul(hidden, tf.cast(self.kernel_1, tables.dtype))
+    def _run_experts(
+        self, rows: tf.Tensor, kernels: tuple[tf.Tensor, tf.Tensor]
+    ) -> tf.Tensor:
+        """Maps joined tables `[rows, hidden_size]`, as many tables as kernels."""
+        first, second = (tf.cast(kernel, rows.dtype) for kernel in kernels)
+        hidden_size = first.shape[1]
+        # [tables * capacity, hidden] -> [tables, capacity, hidden]
+        tables = tf.reshape(rows, [tf.shape(first)[0], -1, hidden_size])
+        hidden = feed_forward.activate(tf.matmul(tables, first), self._activation)
+        return tf.reshape(tf.matmul(hidden, second), [-1, hidden_size])
 
     def _capacity(
-        self, positions: tf.Tensor, load: tf.Tensor, *, training: bool
+        self, positions: tf.Tensor, load: tf.Tensor, *, limited: bool
     ) -> tf.Tensor:
-        """Rows per expert: what the busiest needs, in training no more than allowed.
+        """Rows per expert: what the busiest needs, but no more than is allowed.
 
-        XLA needs a static shape: what is allowed, or one row per position, which is
-        always enough.
+        XLA needs a static shape and gets all that is allowed.
         """
-        needed = _round_up(tf.cast(tf.reduce_max(load), tf.int32))
-        if compilation.is_for_xla():
-            needed = positions
-        if not training or not self._capacity_factor:
+        needed = _round_up(tf.maximum(tf.cast(tf.reduce_max(load), tf.int32), 1))
+        if not limited:
             return needed
         balanced = self._k / self._num_experts * tf.cast(positions, tf.float32)
         allowed = tf.math.ceil(self._capacity_factor * balanced)
-        return tf.minimum(_round_up(tf.cast(allowed, tf.int32)), needed)
+        allowed = tf.minimum(_round_up(tf.cast(allowed, tf.int32)), positions)
+        return allowed if compilation.is_for_xla() else tf.minimum(allowed, needed)
 
 
-def _round_up(rows: tf.Tensor) -> tf.Tensor:
-    """Rounds so that products need no remainder loop, which is slow.
+def _take(kernels: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
+    """Gathers kernels, some more than once, with a gradient as dense as they are."""
+
+    @tf.custom_gradient
+    def take(values: tf.Tensor) -> tuple[tf.Tensor, object]:
+        def gradient(dy: tf.Tensor) -> tf.Tensor:
+            return tf.math.unsorted_segment_sum(dy, index, values.shape[0])
+
+        return tf.gather(values, index), gradient
+
+    return take(kernels)
+
+
+def _round_up(rows: Any) -> Any:
+    """Returns the next multiple, of an int or tensor: no product has a slow remainder.
 
     It also rounds differently: without it, what one position holds could change the
     last bits of another.
     """
-    return tf.maximum(-(-rows // _CAPACITY_MULTIPLE), 1) * _CAPACITY_MULTIPLE
+    return -(-rows // _CAPACITY_MULTIPLE) * _CAPACITY_MULTIPLE

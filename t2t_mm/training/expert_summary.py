@@ -35,11 +35,13 @@ def describe(loads: Loads, entropy: Mapping[str, float]) -> str:
       entropy: by problem, mean entropy of the gate's distribution, in nats.
     """
     shares = np.mean([list(s) for s in loads.values()], axis=0)
-    return (
+    line = (
         f"busiest expert {shares.max() * len(shares):.2f} times the mean, "
         f"{np.sum(shares == 0)} of {len(shares)} idle; "
         f"gate entropy {np.mean(list(entropy.values())):.2f} of "
-        f"{math.log(len(shares)):.2f} nats; "
-        f"an expert tells {mutual_information(loads):.3f} of "
-        f"{math.log(len(loads)):.3f} nats about its task"
+        f"{math.log(len(shares)):.2f} nats"
     )
+    if len(loads) == 1:
+        return line
+    information, most = mutual_information(loads), math.log(len(loads))
+    return f"{line}; an expert says {information:.3f} of {most:.3f} nats of the task"

@@ -62,3 +62,42 @@ def test_there_and_back_is_the_weighted_sum_of_kept_pairs(capacity):
     )
     expected = (dy * x).sum(1, keepdims=True) * scales[experts] * kept
     np.testing.assert_allclose(of_gates, expected, atol=1e-5)
+
+
+def test_blocks_give_every_expert_as_many_as_it_needs():
+    experts = tf.constant([[0], [2], [2], [0], [2], [2]])
+    mask = tf.constant([True, True, True, True, False, True])
+
+    plan, expert_of_block = dispatch.plan_blocks(experts, mask, 3, 2)
+
+    # Expert 0 has pairs 0 and 3 in one block, expert 2 has 1, 2 and 5 in two.
+    np.testing.assert_array_equal(expert_of_block.numpy()[:3], [0, 2, 2])
+    np.testing.assert_array_equal(plan.slots[:4, 0], [0, 2, 3, 1])
+    assert plan.slots[5, 0] == 4
+    np.testing.assert_array_equal(plan.has_slot[:, 0], [1, 1, 1, 1, 0, 1])
+    np.testing.assert_array_equal(plan.is_filled[:6], [1, 1, 1, 1, 1, 0])
+    np.testing.assert_array_equal(plan.pairs[:5], [0, 3, 1, 2, 5])
+    assert not plan.is_filled[6:].numpy().any()
+
+
+@pytest.mark.parametrize("block_size", [1, 4, 16])
+@pytest.mark.parametrize("num_experts", [1, 3, 7])
+def test_blocks_hold_every_real_pair_whoever_is_chosen(block_size, num_experts):
+    random = np.random.default_rng(num_experts)
+    for crowded in (False, True):
+        experts = random.integers(0, 1 if crowded else num_experts, [9, 2])
+        mask = random.random(9) < 0.7
+        x = _random(9, 4)
+
+        plan, expert_of_block = dispatch.plan_blocks(
+            tf.constant(experts, tf.int32), tf.constant(mask), num_experts, block_size
+        )
+        tables = dispatch.to_tables(tf.constant(x), plan).numpy()
+
+        expected = np.repeat(mask[:, None], 2, 1)
+        np.testing.assert_array_equal(plan.has_slot, expected)
+        assert plan.is_filled.numpy().sum() == expected.sum()
+        for position, choice in np.argwhere(expected):
+            slot = plan.slots.numpy()[position, choice]
+            assert expert_of_block[slot // block_size] == experts[position, choice]
+            np.testing.assert_array_equal(tables[slot], x[position])

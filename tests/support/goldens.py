@@ -18,7 +18,7 @@ _TESTS = pathlib.Path(__file__).resolve().parents[1]
 _DEFAULT = _TESTS.parents[1] / "shared" / "goldens"
 _FOLDERS = (pathlib.Path(os.environ.get(_VARIABLE, _DEFAULT)), _TESTS / "goldens")
 
-ERRORS = []  # (fixture, array, largest absolute error, error over rms, allowed)
+ERRORS = []  # (label, (largest absolute error, error over rms, error over allowed))
 
 
 @functools.cache
@@ -123,8 +123,17 @@ def compare(label, actual, expected, allowed, *, absolute=False, mask=None):
     difference = float(np.abs(actual - expected).max(initial=0.0))
     rms = float(np.sqrt(np.mean(np.square(expected)))) if expected.size else 0.0
     error = difference if absolute else difference / max(rms, 1e-12)
-    ERRORS.append((label, difference, difference / max(rms, 1e-12), allowed))
+    relative = difference / max(rms, 1e-12)
+    ERRORS.append((label, (difference, relative, error / allowed)))
     assert error <= allowed, f"{label}: {error:.3g} > {allowed:.3g}"
+
+
+def by_fixture():
+    """Returns the errors of all comparisons so far, by fixture."""
+    found = {}
+    for label, errors in ERRORS:
+        found.setdefault(label.partition(":")[0].partition("[")[0], []).append(errors)
+    return dict(sorted(found.items()))
 
 
 def _split(arrays, prefix):

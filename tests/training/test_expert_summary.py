@@ -40,4 +40,6 @@ def test_a_line_says_what_matters():
 
     assert line.startswith("busiest expert 3.00 times the mean, 2 of 4 idle; ")
     assert "gate entropy 1.10 of 1.39 nats" in line
-    assert line.endswith("of 0.693 nats about its task")
+    assert line.endswith("of 0.693 nats of the task")
+    alone = expert_summary.describe({"a": [0.5, 0.5]}, {"a": 1.0})
+    assert "task" not in alone
