@@ -233,6 +233,21 @@ def test_every_variable_of_a_problem_learns(name, problem):
 
 
 @pytest.mark.parametrize(("name", "problem"), CASES)
+def test_a_problem_trains_the_same_whoever_else_is_in_the_run(name, problem):
+    joint = tiny_models.make_model(name, **RATES)
+    alone = tiny_models.make_model(name, {problem: PROBLEMS[problem]}, **RATES)
+    batch = make_batch(problem)
+
+    loss, gradients = _gradients(joint, problem, batch, _stream())
+    expected_loss, expected = _gradients(alone, problem, batch, _stream())
+
+    np.testing.assert_array_equal(loss, expected_loss)
+    assert gradients.keys() == expected.keys()
+    for variable, gradient in gradients.items():
+        np.testing.assert_array_equal(gradient, expected[variable], err_msg=variable)
+
+
+@pytest.mark.parametrize(("name", "problem"), CASES)
 def test_noise_repeats_for_the_same_seed_and_differs_for_another(name, problem):
     model, batch = _perturbed(name), make_batch(problem)
 
