@@ -223,14 +223,17 @@ def test_the_exit_flow_has_as_many_parameters_as_the_equations(
     assert tiny_models.count_parameters(label) == count
 
 
-def _golden(number, num_classes=10):
+def _golden(number):
+    """Returns a case and our net for it; the block alone has a class per channel."""
     case = goldens.case("layer_class_label_exit_flow", number)
+    size = case["in:x"].shape[-1]
+    filters = (5 * size // 4, 2 * size, 5 * size // 2)
     label = _label(
         "release" if case.entry["kernel"] == [3, 3] else "release_1d",
-        num_classes=num_classes,
-        hidden_size=48,
-        num_heads=3,
-        class_label_filters=(60, 96, 120),
+        num_classes=case.entry.get("classes", filters[-1]),
+        hidden_size=size,
+        num_heads=1,
+        class_label_filters=filters,
     )
     return case, label
 
@@ -247,10 +250,11 @@ def _golden(number, num_classes=10):
 )
 def test_the_exit_flow_is_that_of_tensor2tensor(number):
     case, label = _golden(number)
+    classes, size = case.entry["classes"], case["in:x"].shape[-1]
     original_names.assign(
         label,
         case.variables,
-        modality_names.exit_flow(),
+        modality_names.exit_flow("", f"class_label_modality_{classes}_{size}"),
         ignored=modality_names.UNUSED_IN_EXIT_FLOW,
     )
     x = case["in:x"]
@@ -263,13 +267,20 @@ def test_the_exit_flow_is_that_of_tensor2tensor(number):
     case.compare("out:logits", logits)
 
 
-def test_the_downsampling_block_is_that_of_tensor2tensor():
-    case, label = _golden(4, num_classes=120)
+@pytest.mark.parametrize(
+    "number",
+    goldens.numbers_of_cases(
+        "layer_class_label_exit_flow", title="downsampling block alone, 2-d"
+    ),
+)
+def test_the_downsampling_block_is_that_of_tensor2tensor(number):
+    case, label = _golden(number)
+    channels = label.classes.kernel.shape[1]
     # With an identity for softmax, the logits are the mean of all positions.
     rows = [
         *modality_names.downsampling(""),
-        ("classes/kernel", lambda originals: np.eye(120)),
-        ("classes/bias", lambda originals: np.zeros(120)),
+        ("classes/kernel", lambda originals: np.eye(channels)),
+        ("classes/bias", lambda originals: np.zeros(channels)),
     ]
     original_names.assign(
         label, case.variables, rows, ignored=modality_names.UNUSED_IN_EXIT_FLOW

@@ -177,6 +177,17 @@ def recorded(monkeypatch):
     return calls
 
 
+def _compare_bottoms(fixture, model, features):
+    """Compares what the nets make of inputs, and of targets that are fed back."""
+    kind = "activations_relative_to_rms"
+    inputs = model._modality("golden", "inputs")
+    embedded = inputs.bottom(features["inputs"], features["inputs_length"])
+    fixture.compare("act:bottom_inputs", embedded.values, kind=kind)
+    if model.is_autoregressive("golden"):
+        targets = model.target_modality("golden").targets_bottom(features["targets"])
+        fixture.compare("act:bottom_targets", targets, kind=kind)
+
+
 def _compare_body(fixture, calls):
     kind = "activations_relative_to_rms"
     for i, name in enumerate(("encoder1_out", "encoder2_out")):
@@ -218,6 +229,9 @@ def _compare_losses(fixture, output, features):
             f"loss:numerator_ls{smoothing}", terms.total, kind="losses_relative"
         )
         fixture.compare("loss:denominator", terms.weight, kind="losses_relative")
+        key = f"loss:training_loss_label_smoothing_{smoothing}"
+        if key in fixture:
+            fixture.compare(key, terms.total / terms.weight, kind="losses_relative")
     extra = tf.add_n(list(output.extra_losses.values()))
     fixture.compare("loss:extra_loss", extra, kind="losses_relative")
 
@@ -237,6 +251,7 @@ def test_the_model_is_that_of_the_first_release(name, recorded):
         kind="logits_relative_to_rms",
         mask=real.reshape(fixture["out:logits"].shape[:-1]),
     )
+    _compare_bottoms(fixture, model, features)
     _compare_body(fixture, recorded)
     _compare_gates(fixture, recorded, model.hparams.moe_loss_coef)
     _compare_losses(fixture, output, features)

@@ -87,7 +87,7 @@ def downsampling(ours, theirs="conv_block_downsample"):
     ]
 
 
-def exit_flow(ours="", theirs="class_label_modality_10_48", *, classes="conv_single"):
+def exit_flow(ours, theirs, *, classes="conv_single"):
     """Rows of the net for classes; `classes` is "dense" in the second form."""
     return [
         *downsampling(ours, f"{theirs}/conv_block_downsample"),
