@@ -22,7 +22,7 @@ from t2t_mm import hparam, problem, registry
 from t2t_mm.features import FeatureSpec, SpaceId
 
 CONFIG_FILE = "config.json"
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
