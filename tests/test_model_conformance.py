@@ -38,7 +38,7 @@ SMALLEST = {
     "transformer": dict(num_hidden_layers=1, moe_layers=(0,)),
 }
 
-# For bfloat16: all experts, so that no choice turns on a rounding, and more channels,
+# To compare roundings: all experts, so that no choice turns on one, and more channels,
 # because a norm of a dozen now and then makes much of one.
 WIDER = dict(
     moe_k=tiny_models.SIZES["moe_num_experts"],
@@ -376,4 +376,4 @@ def test_compiled_by_xla_equals_eager(name):
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "problem"), CASES)
 def test_every_problem_compiled_by_xla_equals_eager(name, problem):
-    _compare_with_xla(_perturbed(name), problem)
+    _compare_with_xla(_perturbed(name, **WIDER), problem)
