@@ -76,8 +76,8 @@ def define_corpus_path(values: flags.FlagValues) -> None:
     flags.DEFINE_multi_string(
         "corpus_path",
         [],
-        "Where you keep a corpus that cannot be downloaded, as NAME=PATH; may be given "
-        "several times.",
+        "Where you keep a corpus, as NAME=PATH; NAME is that of the corpus or of one "
+        "problem. May be given several times.",
         flag_values=values,
     )
 
@@ -174,16 +174,24 @@ def parse_corpus_paths(items: Sequence[str]) -> dict[str, str]:
         if name in paths:
             raise ValueError(f"--corpus_path is given twice for '{name}'.")
         paths[name] = path
-    known = {
-        cls.corpus for cls in map(registry.PROBLEMS.get, registry.PROBLEMS.names())
-    }
+    known = _corpus_names()
     for name in paths:
         if name not in known:
-            names = ", ".join(sorted(filter(None, known))) or "no corpora"
+            names = ", ".join(sorted(known)) or "no corpora"
             raise ValueError(
                 f"No problem reads a corpus '{name}'; --corpus_path knows {names}."
             )
     return paths
+
+
+def _corpus_names() -> set[str]:
+    """Returns the names of corpora, and of the problems that are made from one."""
+    names = set()
+    for problem_name in registry.PROBLEMS.names():
+        corpus = registry.PROBLEMS.get(problem_name).corpus
+        if corpus is not None:
+            names |= {problem_name, corpus.name}
+    return names
 
 
 def select_problems(patterns: Sequence[str]) -> list[str]:

@@ -4,17 +4,21 @@ import os
 from typing import ClassVar
 
 from t2t_mm import problem
+from t2t_mm.data import corpus as corpora
 
-MAX_NAMES_IN_MESSAGE = 5
 
-
-def how_to_unpack(*packages: str) -> str:
-    """Returns, for an error message, which packages are needed and how to get them."""
+def packages_corpus(*packages: str) -> corpora.Corpus:
+    """Returns the corpus of some packages, all unpacked into one folder."""
     names = " ".join(packages)
-    return (
-        f"PATH is the folder into which these packages are unpacked: {names}. In an "
-        f"empty folder, without root: apt-get download {names} && for f in *.deb; do "
-        'dpkg-deb -x "$f" root; done; then PATH is that root. See docs/data.md.'
+    return corpora.Corpus(
+        name="debian",
+        title=f"the Debian packages {names}",
+        obtain=(
+            f"in an empty folder, without root: apt-get download {names} && for f in "
+            '*.deb; do dpkg-deb -x "$f" root; done; then PATH is that root. See '
+            "docs/data.md."
+        ),
+        layout="the files of the packages, below usr/.",
     )
 
 
@@ -22,12 +26,13 @@ class PackageProblem(problem.Problem):
     """A problem made from files of Debian packages.
 
     Attributes:
+      corpus: the packages.
       package_folder: what it reads, such as "usr/share/datasets"; relative to the
         user's folder of unpacked packages.
       package_files: files or folders that must be in `package_folder`.
     """
 
-    corpus: ClassVar[str | None] = "debian"
+    corpus: ClassVar[corpora.Corpus]
     package_folder: ClassVar[str]
     package_files: ClassVar[tuple[str, ...]]
 
@@ -43,16 +48,7 @@ class PackageProblem(problem.Problem):
             if not os.path.exists(os.path.join(folder, name)):
                 missing = os.path.join(self.package_folder, name)
                 raise FileNotFoundError(
-                    f"{self.name} needs '{missing}' below --corpus_path="
-                    f"{self.corpus}={root}, which {_describe(root)}. "
-                    f"{self.corpus_contents}"
+                    f"{self.name} needs '{missing}' below --corpus_path=debian. "
+                    f"{self.corpus.help_page(self.name, root)}"
                 )
         return folder
-
-
-def _describe(path: str) -> str:
-    if not os.path.isdir(path):
-        return "is a file"
-    names = sorted(os.listdir(path))
-    more = ", ..." if len(names) > MAX_NAMES_IN_MESSAGE else ""
-    return f"holds {', '.join(names[:MAX_NAMES_IN_MESSAGE]) or 'nothing'}{more}"

@@ -40,7 +40,7 @@ class MiniFashion(debian.PackageProblem, image_problem.Image2ClassProblem):
         "Bag",
         "Ankle boot",
     )
-    corpus_contents: ClassVar[str] = debian.how_to_unpack("dataset-fashion-mnist")
+    corpus = debian.packages_corpus("dataset-fashion-mnist")
     package_folder: ClassVar[str] = "usr/share/datasets/fashion-mnist"
     package_files: ClassVar[tuple[str, ...]] = tuple(
         file.format(part)

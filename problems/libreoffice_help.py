@@ -47,7 +47,7 @@ class HelpProblem(debian.PackageProblem, text_problem.Text2TextProblem):
 
     languages: ClassVar[tuple[str, str]]
     vocabulary: ClassVar[str | None] = VOCABULARY.name
-    corpus_contents: ClassVar[str] = debian.how_to_unpack(
+    corpus = debian.packages_corpus(
         "libreoffice-help-en-us", "libreoffice-help-de", "libreoffice-help-fr"
     )
     package_folder: ClassVar[str] = "usr/share/libreoffice/help"

@@ -13,6 +13,7 @@ Subclasses rarely start here: `data/text_problem.py`, `data/image_problem.py` an
 """
 
 import abc
+import dataclasses
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
@@ -20,6 +21,7 @@ from typing import Any, ClassVar
 from etils import epy
 
 from t2t_mm import registry
+from t2t_mm.data import corpus as corpora
 from t2t_mm.features import FeatureSpec, Split
 
 with epy.lazy_imports():
@@ -29,6 +31,25 @@ DatasetSplit = Split
 Record = dict[str, list[Any]]
 
 DEFAULT_RANDOM_SEED = 429459
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Rejected:
+    """Stands for a sample of the corpus that makes no record.
+
+    `generate_samples` yields it in place of a sample, so that nothing is left out in
+    silence: what was rejected is counted by reason, logged and kept in the manifest.
+
+    Attributes:
+      name: which sample, as a user finds it: "europarl-v7.de-en line 17".
+      reason: why, in few words without particulars: "blank line".
+      harmless: whether it is expected; the others are bad and count against the limit
+        above which a corpus is refused.
+    """
+
+    name: str
+    reason: str
+    harmless: bool = False
 
 
 class Problem(abc.ABC):
@@ -47,9 +68,8 @@ class Problem(abc.ABC):
       metrics: names of the metrics of an evaluation.
       record_types: "int64" (ids), "float32" (numbers) or "string" (bytes) for each
         feature of a record.
-      corpus: NAME of a corpus that the user must have, see --corpus_path; or None.
-      corpus_contents: what its folder must hold, for the error message.
-      corpus_path: the user's path of the corpus; set before `generate_samples`.
+      corpus: what the samples are made from; None if they are made up.
+      corpus_path: where the user has it; set before `generate_samples`.
       random_seed: set before `generate_samples`; `random` and `numpy.random` are
         seeded from it too, for each split differently.
     """
@@ -64,8 +84,7 @@ class Problem(abc.ABC):
         "neg_log_perplexity",
     )
     record_types: ClassVar[Mapping[str, str]] = {"inputs": "int64", "targets": "int64"}
-    corpus: ClassVar[str | None] = None
-    corpus_contents: ClassVar[str] = ""
+    corpus: ClassVar[corpora.Corpus | None] = None
     corpus_path: str | None = None
     random_seed: int = DEFAULT_RANDOM_SEED
 
@@ -83,11 +102,13 @@ class Problem(abc.ABC):
     @abc.abstractmethod
     def generate_samples(
         self, data_dir: str, tmp_dir: str, dataset_split: Split
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[dict[str, Any] | Rejected]:
         """Yields raw samples, such as {"inputs": "Hello", "targets": "Hallo"}.
 
         Text is str, an image uint8 `[height, width, channels]`, a waveform float32
-        `[samples]` between -1 and 1, a class an int or its name.
+        `[samples]` between -1 and 1, a class an int or its name. "name" may say which
+        sample it is, for messages. Slow work belongs into `encode`, which runs in
+        several processes: yield the path of an image rather than its pixels.
 
         Args:
           data_dir: where the records go.
@@ -131,7 +152,8 @@ class Problem(abc.ABC):
     def generate_text_for_vocab(self, data_dir: str, tmp_dir: str) -> Iterator[str]:
         """Yields the training text from which `vocabulary_spec` is built."""
         for sample in self.generate_samples(data_dir, tmp_dir, DatasetSplit.TRAIN):
-            yield from self.sample_texts(sample)
+            if not isinstance(sample, Rejected):
+                yield from self.sample_texts(sample)
 
     def sample_texts(self, sample: Mapping[str, Any]) -> Iterator[str]:
         """Yields the texts of a sample that are encoded with the vocabulary."""
@@ -141,17 +163,14 @@ class Problem(abc.ABC):
         """Returns the user's path of `corpus`.
 
         Raises:
-          FileNotFoundError: if none was given or it does not exist.
+          FileNotFoundError: if none was given or it does not exist; says what it is,
+            how to obtain it and what it must hold.
         """
         if self.corpus_path and os.path.exists(self.corpus_path):
             return self.corpus_path
-        found = (
-            f"there is no '{self.corpus_path}'" if self.corpus_path else "none given"
-        )
-        raise FileNotFoundError(
-            f"{self.name} is made from a corpus that you must have ({found}). Say "
-            f"where with --corpus_path={self.corpus}=PATH. {self.corpus_contents}"
-        )
+        if self.corpus is None:
+            raise ValueError(f"{type(self).__name__} must define `corpus`.")
+        raise FileNotFoundError(self.corpus.help_page(self.name, self.corpus_path))
 
     # Reading records.
 

@@ -1,6 +1,7 @@
 import pytest
 
 from t2t_mm import problem
+from t2t_mm.data import corpus as corpora
 from t2t_mm.features import FeatureSpec, Split
 
 
@@ -33,8 +34,12 @@ class _Counting(problem.Problem):
 
 class _Licensed(_Counting):
     name = "licensed"
-    corpus = "wsj"
-    corpus_contents = "It must hold the .mrg files."
+    corpus = corpora.Corpus(
+        name="wsj",
+        title="the Treebank",
+        obtain="ask its makers.",
+        layout="the .mrg files.",
+    )
 
 
 def test_a_language_model_has_no_inputs():
@@ -67,7 +72,10 @@ def test_a_missing_corpus_says_how_to_name_it_and_what_it_holds(path, found):
         licensed.require_corpus_path()
 
     assert found in str(caught.value)
-    assert "--corpus_path=wsj=PATH. It must hold the .mrg" in str(caught.value)
+    assert "licensed is made from the Treebank" in str(caught.value)
+    assert "--corpus_path=wsj=PATH." in str(caught.value)
+    assert "How to obtain it: ask its makers." in str(caught.value)
+    assert "What PATH must hold: the .mrg files." in str(caught.value)
 
 
 def test_an_input_line_is_the_input_itself():

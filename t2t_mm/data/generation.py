@@ -203,7 +203,7 @@ class _Run:
                 ) from error
             writer.add(payload, *self.problem.record_lengths(record))
 
-    def _samples(self, split: Split) -> Iterator[dict[str, Any]]:
+    def _samples(self, split: Split) -> Iterator[Any]:
         self.options.seed_generators(self.problem, split)
         samples = self.problem.generate_samples(self.data_dir, self.tmp_dir, split)
         return itertools.islice(samples, self.options.max_cases or None)

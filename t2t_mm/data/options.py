@@ -21,7 +21,8 @@ class GenerationOptions:
     Attributes:
       random_seed: decides random samples and the order of records.
       max_cases: most samples per split; 0 for all.
-      corpus_paths: where the user keeps each corpus, by NAME.
+      corpus_paths: where the user keeps each corpus, by the name of the corpus or
+        of one problem that is made from it.
     """
 
     random_seed: int = problems.DEFAULT_RANDOM_SEED
@@ -40,9 +41,14 @@ class GenerationOptions:
     def configure(self, problem: problems.Problem) -> None:
         """Tells a problem its seed and where its corpus is."""
         problem.random_seed = self.random_seed
-        if problem.corpus is not None and problem.corpus in self.corpus_paths:
-            path = self.corpus_paths[problem.corpus]
-            problem.corpus_path = os.path.abspath(os.path.expanduser(path))
+        if problem.corpus is None:
+            return
+        # A problem's own name comes first: problems may share a corpus's name.
+        for name in (problem.name, problem.corpus.name):
+            if name in self.corpus_paths:
+                path = self.corpus_paths[name]
+                problem.corpus_path = os.path.abspath(os.path.expanduser(path))
+                return
 
     def seed_generators(self, problem: problems.Problem, split: Split | str) -> None:
         """Seeds `random` and `numpy.random` for one split of one problem."""

@@ -191,12 +191,14 @@ def usr_dir(tmp_path):
         textwrap.dedent(
             """
             from t2t_mm import registry
+            from t2t_mm.data import corpus as corpora
             from t2t_mm.data import text_problem
 
             @registry.register_problem("my_licensed")
             class Licensed(text_problem.Text2TextProblem):
-                corpus = "my_corpus"
-                corpus_contents = "It must be a file."
+                corpus = corpora.Corpus(
+                    name="my_corpus", title="my lines", layout="a file."
+                )
                 vocab_type = "byte"
 
                 def generate_samples(self, data_dir, tmp_dir, dataset_split):
@@ -220,7 +222,7 @@ def test_problems_of_the_user_read_their_corpus(tmp_path, usr_dir):
 
     assert failed.returncode == 2
     assert "1 of 2 problems failed. my_licensed: " in failed.stderr
-    assert "--corpus_path=my_corpus=PATH. It must be a file." in failed.stderr
+    assert "--corpus_path=my_corpus=PATH." in failed.stderr
     assert "copy_digits test | 5 samples" in failed.stderr
     assert done.returncode == 0, done.stderr
     made = manifest.load("my_licensed", str(tmp_path / "data"))

@@ -113,5 +113,5 @@ def test_a_wrong_folder_is_answered_by_what_it_holds_and_the_way_to_get_it(tmp_p
 
     message = str(caught.value)
     assert "'usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz'" in message
-    assert f"--corpus_path=debian={tmp_path}, which holds dataset.deb." in message
+    assert f"'{tmp_path}' holds dataset.deb" in message
     assert "apt-get download dataset-fashion-mnist && " in message

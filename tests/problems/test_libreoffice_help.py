@@ -311,5 +311,5 @@ def test_a_folder_without_a_language_is_named_with_what_it_holds(tmp_path):
 
     message = str(caught.value)
     assert "needs 'usr/share/libreoffice/help/fr/text'" in message
-    assert f"debian={tmp_path}, which holds elsewhere, usr." in message
+    assert f"'{tmp_path}' holds elsewhere, usr" in message
     assert "apt-get download" in message
