@@ -31,7 +31,7 @@ class Checkpoints:
     def __init__(
         self,
         model: model_lib.Model,
-        optimizer: optimizers.Adam,
+        optimizer: optimizers.Optimizer,
         state: RunState,
         output_dir: str,
         *,

@@ -73,7 +73,7 @@ def build(
     _log_summary(net, batches, rates)
     return trainer.Trainer(
         net,
-        optimizers.Adam(net.trainable_variables, hparams),
+        optimizers.make_optimizer(net.trainable_variables, hparams),
         batches,
         mixing.MixingSchedule(rates, config.seed),
         rate,

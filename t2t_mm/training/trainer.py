@@ -19,6 +19,7 @@ from t2t_mm.data import mixing
 from t2t_mm.features import Split
 from t2t_mm.layers import compilation, moe, randomness
 from t2t_mm.training import checkpoint, evaluation, history, optimizers, progress
+from t2t_mm.training import gradients as gradients_lib
 from t2t_mm.training.run_config import RunConfig
 
 Features = Mapping[str, tf.Tensor]
@@ -37,7 +38,7 @@ class Trainer:
     def __init__(
         self,
         model: model_lib.Model,
-        optimizer: optimizers.Adam,
+        optimizer: optimizers.Optimizer,
         batches: Mapping[str, Batches],
         schedule: mixing.MixingSchedule,
         learning_rate: Callable[[int], float],
@@ -92,8 +93,9 @@ class Trainer:
                 loss = output.loss.total / tf.maximum(output.loss.weight, 1.0)
                 extra_loss = sum(output.extra_losses.values(), tf.constant(0.0))
                 total = loss + extra_loss
-            gradients, norm = optimizers.clip_by_global_norm(
-                tape.gradient(total, variables), self._model.hparams.clip_grad_norm
+            gradients, norm = gradients_lib.clip_by_global_norm(
+                [gradients_lib.from_tape(g) for g in tape.gradient(total, variables)],
+                self._model.hparams.clip_grad_norm,
             )
             self._optimizer.apply(gradients, variables, learning_rate)
             return progress.StepOutput(
