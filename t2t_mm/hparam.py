@@ -252,6 +252,13 @@ class HParams:
             "optimizer_momentum_momentum",
             "ema_decay",
         )
+        if self.problem_learning_rates and self.problems_per_update > 1:
+            raise ValueError(
+                "`problem_learning_rates` must be empty, as a step of "
+                f"`problems_per_update` ({self.problems_per_update}) problems has one "
+                f"rate; got '{self.problem_learning_rates}'. Use "
+                "`problem_loss_weights`."
+            )
         if len(self.learning_rate_boundaries) != len(self.learning_rate_multiples):
             raise ValueError(
                 "`learning_rate_multiples` must have as many numbers as "

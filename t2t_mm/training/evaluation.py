@@ -13,6 +13,7 @@ from t2t_mm.layers import compilation, moe
 from t2t_mm.training import expert_summary, metrics
 
 EXPERT_LOAD, GATE_ENTROPY = "expert_load", "gate_entropy"
+LOSS = "loss"
 _EXPERTS = "experts"
 
 
@@ -65,7 +66,7 @@ class Evaluator:
                 name: metric(output.outputs, targets, mask)
                 for name, metric in self._metrics[problem].items()
             }
-            return terms | {_EXPERTS: output.experts}
+            return terms | {LOSS: output.loss, _EXPERTS: output.experts}
 
         if self._jit_compile:
             return tf.function(step, jit_compile=True)

@@ -5,12 +5,12 @@ then: they are left alone, moments included, and each variable counts its own up
 """
 
 import abc
-import re
 from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
 from t2t_mm import hparam
+from t2t_mm.layers import initializers
 from t2t_mm.training import gradients as gradients_lib
 from t2t_mm.training.gradients import Gradient
 
@@ -41,9 +41,13 @@ class Optimizer(tf.Module, abc.ABC):
         super().__init__(name=hparams.optimizer)
         self._hparams = hparams
         factors = rate_factors or {}
-        self._rate_factors = {key(v): factors.get(v.name, 1.0) for v in variables}
+        self._rate_factors = {
+            initializers.key(v): factors.get(v.name, 1.0) for v in variables
+        }
         self.updates = {
-            key(v): tf.Variable(0, dtype=tf.int64, trainable=False, name="updates")
+            initializers.key(v): tf.Variable(
+                0, dtype=tf.int64, trainable=False, name="updates"
+            )
             for v in variables
         }
         self._make_slots(variables)
@@ -85,8 +89,10 @@ class Optimizer(tf.Module, abc.ABC):
         for given, variable in zip(gradients, variables, strict=True):
             gradient = gradients_lib.from_tape(given)
             if gradient is not None:
-                rate = learning_rate * self._rate_factors[key(variable)]
-                count = tf.cast(self.updates[key(variable)].assign_add(1), tf.float32)
+                rate = learning_rate * self._rate_factors[initializers.key(variable)]
+                count = tf.cast(
+                    self.updates[initializers.key(variable)].assign_add(1), tf.float32
+                )
                 self._decay(variable, gradient, rate)
                 self._update(variable, gradient, rate, count)
 
@@ -104,9 +110,11 @@ class Adam(Optimizer):
     """Adam (Kingma and Ba 2015)."""
 
     def _make_slots(self, variables: Sequence[tf.Variable]) -> None:
-        self.first_moments = {key(v): _slot("first_moment", v.shape) for v in variables}
+        self.first_moments = {
+            initializers.key(v): _slot("first_moment", v.shape) for v in variables
+        }
         self.second_moments = {
-            key(v): _slot("second_moment", v.shape) for v in variables
+            initializers.key(v): _slot("second_moment", v.shape) for v in variables
         }
 
     def _update(
@@ -121,8 +129,8 @@ class Adam(Optimizer):
         # One fused kernel: reads and writes each number once.
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
-            m=self.first_moments[key(variable)].handle,
-            v=self.second_moments[key(variable)].handle,
+            m=self.first_moments[initializers.key(variable)].handle,
+            v=self.second_moments[initializers.key(variable)].handle,
             beta1_power=tf.pow(beta1, count),
             beta2_power=tf.pow(beta2, count),
             lr=learning_rate,
@@ -158,8 +166,8 @@ class LazyAdam(Adam):
             return
         hparams, rows = self._hparams, gradient.rows
         beta1, beta2 = hparams.optimizer_adam_beta1, hparams.optimizer_adam_beta2
-        first = self.first_moments[key(variable)]
-        second = self.second_moments[key(variable)]
+        first = self.first_moments[initializers.key(variable)]
+        second = self.second_moments[initializers.key(variable)]
         values = tf.gather(gradient.values, rows)
         m = beta1 * tf.gather(first, rows) + (1.0 - beta1) * values
         v = beta2 * tf.gather(second, rows) + (1.0 - beta2) * tf.square(values)
@@ -178,7 +186,9 @@ class Momentum(Optimizer):
     """Gradient descent with momentum (Sutskever et al. 2013)."""
 
     def _make_slots(self, variables: Sequence[tf.Variable]) -> None:
-        self.velocities = {key(v): _slot("velocity", v.shape) for v in variables}
+        self.velocities = {
+            initializers.key(v): _slot("velocity", v.shape) for v in variables
+        }
 
     def _update(
         self,
@@ -189,7 +199,7 @@ class Momentum(Optimizer):
     ) -> None:
         tf.raw_ops.ResourceApplyMomentum(
             var=variable.handle,
-            accum=self.velocities[key(variable)].handle,
+            accum=self.velocities[initializers.key(variable)].handle,
             lr=learning_rate,
             grad=gradient.values,
             momentum=self._hparams.optimizer_momentum_momentum,
@@ -206,7 +216,7 @@ class Adafactor(Optimizer):
 
     def _make_slots(self, variables: Sequence[tf.Variable]) -> None:
         self.moments = {
-            key(variable): {
+            initializers.key(variable): {
                 name: _slot(name, shape)
                 for name, shape in self._slot_shapes(variable.shape).items()
             }
@@ -229,7 +239,7 @@ class Adafactor(Optimizer):
         learning_rate: tf.Tensor,
         count: tf.Tensor,
     ) -> None:
-        hparams, moments = self._hparams, self.moments[key(variable)]
+        hparams, moments = self._hparams, self.moments[initializers.key(variable)]
         step = gradient.values * self._inverse_deviation(gradient, moments, count)
         threshold = hparams.optimizer_adafactor_clipping_threshold
         if threshold:
@@ -271,11 +281,6 @@ def _mix(average: tf.Variable, value: tf.Tensor, decay: tf.Tensor) -> tf.Tensor:
 
 def _root_mean_square(x: tf.Tensor) -> tf.Tensor:
     return tf.sqrt(tf.reduce_mean(tf.square(x)))
-
-
-def key(variable: tf.Variable) -> str:
-    """Returns the name of a variable as a key of slots."""
-    return re.sub(r"[^A-Za-z0-9_]", ".", variable.name.removesuffix(":0"))
 
 
 def _slot(name: str, shape: tf.TensorShape) -> tf.Variable:
