@@ -18,6 +18,10 @@ from t2t_mm.features import SpaceId, Split
 from t2t_mm.problems import wmt_files
 from t2t_mm.problems.wmt_files import Bitext
 
+# The vocabulary is made from the beginning of each text, so that the large ones do not
+# crowd out the small.
+VOCABULARY_LINES = 200_000
+
 VOCABULARY = registry.register_vocabulary(
     registry.VocabularySpec(name="wmt", problems=("wmt_ende", "wmt_enfr", "wmt_defr"))
 )
@@ -47,17 +51,6 @@ class WmtProblem(text_problem.Text2TextProblem):
             {"split": problem.DatasetSplit.TEST, "shards": 1},
         ]
 
-    def generation_settings(self) -> dict[str, Any]:
-        """Returns the settings that decide the records.
-
-        Raises:
-          FileNotFoundError: if the user's folder has none of the files, before a
-            vocabulary is built from those of other problems.
-        """
-        if self.corpus_path is not None:
-            self._find(self.require_corpus_path(), Split.TRAIN)
-        return super().generation_settings()
-
     def generate_samples(
         self, data_dir: str, tmp_dir: str, dataset_split: Split
     ) -> Iterator[dict[str, Any] | problem.Rejected]:
@@ -69,17 +62,23 @@ class WmtProblem(text_problem.Text2TextProblem):
     def generate_text_for_vocab(self, data_dir: str, tmp_dir: str) -> Iterator[str]:
         """Yields texts of all training files in turn, so that each has its share.
 
-        A problem of which there are no files adds nothing to the vocabulary.
+        A pair of languages without files adds nothing to a vocabulary of several.
+
+        Raises:
+          FileNotFoundError: if there are files of no pair.
         """
         folder = self.corpus_folder(tmp_dir)
-        try:
-            found = self._find(folder, Split.TRAIN)
-        except FileNotFoundError:
+        if not wmt_files.find(self.bitexts[Split.TRAIN], folder):
+            if not any(wmt_files.find(texts, folder) for texts in _training_texts()):
+                raise self._no_files(folder, Split.TRAIN)
             logging.warning(
-                "vocabulary | no text of %s: there is none in '%s'", self.name, folder
+                "vocabulary | there is no text of %s in '%s'", self.name, folder
             )
             return
-        streams = [text_files.read_bitext(files, name) for name, files in found.items()]
+        streams = [
+            itertools.islice(text_files.read_bitext(files, name), VOCABULARY_LINES)
+            for name, files in self._find(folder, Split.TRAIN).items()
+        ]
         for sample in itertools.chain.from_iterable(itertools.zip_longest(*streams)):
             if isinstance(sample, dict):
                 yield from self.sample_texts(sample)
@@ -92,23 +91,33 @@ class WmtProblem(text_problem.Text2TextProblem):
         """
         known = self.bitexts[split]
         found = wmt_files.find(known, folder)
-        missing = [options[0].name for options in known if not {*options} & {*found}]
         if not found:
-            names = "; or ".join(
-                " and ".join(bitext.files) for options in known for bitext in options
-            )
-            raise FileNotFoundError(
-                f"{self.name} ({split}) needs {names}. "
-                f"{self.corpus.help_page(self.name, folder)}"
-            )
-        if split == Split.TRAIN:
-            logging.info(
-                "%s | training texts: %s; missing: %s",
-                self.name,
-                ", ".join(bitext.name for bitext in found),
-                ", ".join(missing) or "none",
-            )
+            raise self._no_files(folder, split)
+        missing = [options[0].name for options in known if not {*options} & {*found}]
+        logging.info(
+            "%s %s | texts: %s; missing: %s",
+            self.name,
+            split,
+            ", ".join(bitext.name for bitext in found),
+            ", ".join(missing) or "none",
+        )
         return {bitext.name: files for bitext, files in found.items()}
+
+    def _no_files(self, folder: str, split: Split) -> FileNotFoundError:
+        names = "; or ".join(
+            " and ".join(bitext.files)
+            for options in self.bitexts[split]
+            for bitext in options
+        )
+        return FileNotFoundError(
+            f"{self.name} ({split}) needs {names}. "
+            f"{self.corpus.help_page(self.name, folder)}"
+        )
+
+
+def _training_texts() -> Iterator[tuple[tuple[Bitext, ...], ...]]:
+    for name in VOCABULARY.problems:
+        yield registry.problem(name).bitexts[Split.TRAIN]
 
 
 @registry.register_problem("wmt_ende")
