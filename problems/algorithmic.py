@@ -147,15 +147,15 @@ class AlgorithmicProblem(_MadeUpProblem):
         Raises:
           ValueError: for a symbol that the problem does not have.
         """
-        symbols = self.symbols
-        for symbol in value.split():
-            if symbol not in symbols:
-                raise ValueError(
-                    f"The symbols of {self.name} are {' '.join(symbols)}, with spaces "
-                    f"between them; got '{symbol}'."
-                )
         first = text_encoder.NUM_RESERVED_IDS
-        return [*(first + symbols.index(s) for s in value.split()), EOS_ID]
+        ids = {symbol: token_id for token_id, symbol in enumerate(self.symbols, first)}
+        try:
+            return [*map(ids.__getitem__, value.split()), EOS_ID]
+        except KeyError as error:
+            raise ValueError(
+                f"The symbols of {self.name} are {' '.join(ids)}, with spaces between "
+                f"them; got {error}."
+            ) from None
 
     def encode_targets(self, value: str, data_dir: str) -> list[int]:
         """Returns an id per symbol, and the one that ends a sequence."""

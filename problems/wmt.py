@@ -6,7 +6,7 @@ pair). The archives are read as they are.
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, ClassVar
 
 from absl import logging
@@ -54,10 +54,21 @@ class WmtProblem(text_problem.Text2TextProblem):
     def generate_samples(
         self, data_dir: str, tmp_dir: str, dataset_split: Split
     ) -> Iterator[dict[str, Any] | problem.Rejected]:
-        """Yields the pairs of one split, file by file."""
+        """Yields the pairs of one split, file by file.
+
+        Raises:
+          FileNotFoundError: if there are none; those of training need dev and test too,
+            lest they are found to be missing hours later.
+        """
         split = Split(dataset_split)
-        for name, files in self._find(self.corpus_folder(tmp_dir), split).items():
-            yield from text_files.read_bitext(files, name)
+        folder = self.corpus_folder(tmp_dir)
+        found = self._find(folder, split)
+        if split == Split.TRAIN:
+            for part in self.dataset_splits:
+                self._find(folder, part["split"])
+        self._log(split, found)
+        for bitext, files in found.items():
+            yield from text_files.read_bitext(files, bitext.name)
 
     def generate_text_for_vocab(self, data_dir: str, tmp_dir: str) -> Iterator[str]:
         """Yields texts of all training files in turn, so that each has its share.
@@ -68,7 +79,8 @@ class WmtProblem(text_problem.Text2TextProblem):
           FileNotFoundError: if there are files of no pair.
         """
         folder = self.corpus_folder(tmp_dir)
-        if not wmt_files.find(self.bitexts[Split.TRAIN], folder):
+        found = wmt_files.find(self.bitexts[Split.TRAIN], folder)
+        if not found:
             if not any(wmt_files.find(texts, folder) for texts in _training_texts()):
                 raise self._no_files(folder, Split.TRAIN)
             logging.warning(
@@ -76,24 +88,25 @@ class WmtProblem(text_problem.Text2TextProblem):
             )
             return
         streams = [
-            itertools.islice(text_files.read_bitext(files, name), VOCABULARY_LINES)
-            for name, files in self._find(folder, Split.TRAIN).items()
+            itertools.islice(text_files.read_bitext(files, text.name), VOCABULARY_LINES)
+            for text, files in found.items()
         ]
         for sample in itertools.chain.from_iterable(itertools.zip_longest(*streams)):
             if isinstance(sample, dict):
                 yield from self.sample_texts(sample)
 
-    def _find(self, folder: str, split: Split) -> dict[str, wmt_files.Files]:
-        """Returns the texts of a split that are there, by name.
-
-        Raises:
-          FileNotFoundError: if there are none.
-        """
-        known = self.bitexts[split]
-        found = wmt_files.find(known, folder)
+    def _find(self, folder: str, split: Split) -> dict[Bitext, wmt_files.Files]:
+        found = wmt_files.find(self.bitexts[split], folder)
         if not found:
             raise self._no_files(folder, split)
-        missing = [options[0].name for options in known if not {*options} & {*found}]
+        return found
+
+    def _log(self, split: Split, found: Collection[Bitext]) -> None:
+        missing = [
+            options[0].name
+            for options in self.bitexts[split]
+            if not {*options} & {*found}
+        ]
         logging.info(
             "%s %s | texts: %s; missing: %s",
             self.name,
@@ -101,7 +114,6 @@ class WmtProblem(text_problem.Text2TextProblem):
             ", ".join(bitext.name for bitext in found),
             ", ".join(missing) or "none",
         )
-        return {bitext.name: files for bitext, files in found.items()}
 
     def _no_files(self, folder: str, split: Split) -> FileNotFoundError:
         names = "; or ".join(

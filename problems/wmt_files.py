@@ -268,6 +268,6 @@ def corpus(languages: str, *training: corpora.Download) -> corpora.Corpus:
             f"{names}\nor the files that are in them, packed or not, in any folders. "
             "Not all of the training texts must be there."
         ),
-        licence="free for research; each text has terms of its own, see statmt.org.",
+        licence="each text has terms of its own: see statmt.org",
         downloads=downloads,
     )

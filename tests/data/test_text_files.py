@@ -145,7 +145,7 @@ def test_files_that_are_cut_off_are_named(tmp_path, write):
         lines_of(TextFile(nothing, "news.de"))
 
 
-def test_memory_does_not_grow_with_the_members_of_an_archive(tmp_path):
+def test_all_members_of_an_archive_are_read_in_their_order(tmp_path):
     members = {f"{number}.txt": b"x" for number in range(50)}
     text_corpora.write_archive(tmp_path / "all.tgz", members)
 

@@ -11,6 +11,7 @@ from t2t_mm.data import generation, options, text_encoder
 from t2t_mm.features import Split
 from t2t_mm.problems import wmt, wmt_files
 
+HELD_OUT = ("dev.tgz", "test-full.tgz")
 NAMES = ("wmt_ende", "wmt_enfr", "wmt_defr")
 
 
@@ -109,7 +110,9 @@ def test_samples_are_named_by_text_and_line(archives):
 
 
 def test_what_is_there_is_used_and_the_rest_is_said(some, caplog):
-    folder = some("training-parallel-commoncrawl.tgz", "training-parallel-nc-v9.tgz")
+    folder = some(
+        "training-parallel-commoncrawl.tgz", "training-parallel-nc-v9.tgz", *HELD_OUT
+    )
 
     with caplog.at_level(logging.INFO, logger="absl"):
         found = pairs("wmt_ende", folder, Split.TRAIN)
@@ -122,7 +125,8 @@ def test_what_is_there_is_used_and_the_rest_is_said(some, caplog):
 
 
 def test_the_newer_news_commentary_replaces_the_older(some):
-    folder = some("training-parallel-nc-v9.tgz", "training-parallel-nc-v11.tgz")
+    versions = ("training-parallel-nc-v9.tgz", "training-parallel-nc-v11.tgz")
+    folder = some(*versions, *HELD_OUT)
 
     names = {pair["name"].split()[0] for pair in samples("wmt_ende", folder, "train")}
 
@@ -130,7 +134,7 @@ def test_the_newer_news_commentary_replaces_the_older(some):
 
 
 def test_a_file_on_its_own_comes_before_an_archive(some):
-    folder = some("training-parallel-commoncrawl.tgz")
+    folder = some("training-parallel-commoncrawl.tgz", *HELD_OUT)
     (folder / "commoncrawl.de-en.en").write_bytes(b"Mine\n")
     (folder / "commoncrawl.de-en.de.gz").write_bytes(gzip.compress(b"Meins\n"))
 
@@ -194,6 +198,32 @@ def test_a_folder_without_text_of_a_pair_gets_the_page_of_help(some, file, tmp_p
     assert "training-parallel-europarl-v7.tgz" in page
 
 
+def test_traps_of_real_texts_are_counted_or_read(some, tmp_path):
+    """One file with all of them, beside good ones, becomes records."""
+    folder = some(*HELD_OUT)
+    english = [f"Number {n}".encode() for n in range(400)]
+    german = [f"Nummer {n}".encode() for n in range(400)]
+    english[1] = german[2] = b""
+    english[3] = "in\u2028side\x85here".encode()
+    english[4] += b"\r"
+    german[5] = b"sch\xf6n"
+    german[6] = b"x" * 100_000
+    for language, side in (("en", english), ("de", german)):
+        content = b"\n".join(side) + b"\n"
+        (folder / f"europarl-v7.de-en.{language}").write_bytes(content)
+    cases = options.GenerationOptions(corpus_paths={"wmt": str(folder)})
+    data_dir = str(tmp_path / "data")
+
+    made = generation.generate(registry.problem("wmt_ende"), data_dir, data_dir, cases)
+
+    assert made.splits[Split.TRAIN].index.count == 400 - 4
+    told = str(made.rejected)
+    for line in (2, 3):
+        assert f"europarl-v7.de-en line {line}'" in told
+    for line in (6, 7):
+        assert f"europarl-v7.de-en.de line {line}'" in told
+
+
 # The vocabulary.
 
 
@@ -237,7 +267,7 @@ def test_texts_of_other_lengths_are_used_up(tmp_path):
 
 
 def test_one_vocabulary_serves_whatever_pairs_there_are(some, tmp_path, caplog):
-    folder = some("training-parallel-nc-v11.tgz", "dev.tgz", "test-full.tgz")
+    folder = some("training-parallel-nc-v11.tgz", *HELD_OUT)
     cases = options.GenerationOptions(corpus_paths={"wmt": str(folder)})
     problem = registry.problem("wmt_ende")
 
