@@ -7,6 +7,7 @@ from t2t_mm.problems import (
     imdb,
     libreoffice_help,
     text_folders,
+    tfds_pairs,
     wmt,
 )
 from t2t_mm.problems.miniworld import problems as miniworld
@@ -19,5 +20,6 @@ __all__ = [
     "libreoffice_help",
     "miniworld",
     "text_folders",
+    "tfds_pairs",
     "wmt",
 ]
