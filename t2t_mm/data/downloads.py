@@ -91,7 +91,7 @@ class Folder:
         return State.MISSING, 0
 
 
-def fetch(corpus: corpora.Corpus, tmp_dir: str) -> str:
+def fetch(corpus: corpora.Corpus, tmp_dir: str, alternative: str | None = None) -> str:
     """Fetches the files of a corpus that are not there; returns their folder.
 
     Files that were put there by hand are verified and used. Another process that
@@ -100,6 +100,8 @@ def fetch(corpus: corpora.Corpus, tmp_dir: str) -> str:
     Args:
       corpus: what to fetch.
       tmp_dir: where the folder of the corpus is.
+      alternative: what else a user may do who cannot fetch it; to name its path if
+        None.
 
     Raises:
       DownloadError: if a file cannot be fetched, or the disk is too small; names the
@@ -108,7 +110,7 @@ def fetch(corpus: corpora.Corpus, tmp_dir: str) -> str:
     """
     folder = Folder(corpus=corpus, tmp_dir=tmp_dir)
     os.makedirs(folder.path, exist_ok=True)
-    with _locked(folder.lock, f"fetches {corpus.name}"):
+    with locked(folder.lock, f"fetches {corpus.name}"):
         missing = [item for item in corpus.downloads if not _is_verified(item, folder)]
         if missing:
             http_file.check_space(folder.path, _bytes_to_fetch(missing, folder))
@@ -118,24 +120,27 @@ def fetch(corpus: corpora.Corpus, tmp_dir: str) -> str:
                     http_file.check_reachable(download.url)
                 _fetch_file(download, folder)
             except http_file.DownloadError as error:
-                raise http_file.DownloadError(
-                    f"{error}\n{_by_hand(missing[number:], folder)}"
-                ) from None
+                lines = [str(error), *_by_hand(missing[number:], folder)]
+                lines.append(alternative or _elsewhere(corpus))
+                raise http_file.DownloadError("\n".join(lines)) from None
         with contextlib.suppress(OSError):  # other files may be half there
             os.rmdir(f"{folder.path}.incomplete")
     return folder.path
 
 
-def _by_hand(missing: Sequence[corpora.Download], folder: Folder) -> str:
+def _by_hand(missing: Sequence[corpora.Download], folder: Folder) -> list[str]:
     lines = ["These files are still missing. Put them there by hand:"]
     for download in missing:
         size = http_file.size_text(download.num_bytes)
         lines.append(f"  {folder.file(download)} ({size}) from {download.url}")
-    lines.append(
-        f"Or, if you have {folder.corpus.title} elsewhere, say where: "
-        f"--corpus_path={folder.corpus.name}=PATH."
+    return lines
+
+
+def _elsewhere(corpus: corpora.Corpus) -> str:
+    return (
+        f"Or, if you have {corpus.title} elsewhere, say where: "
+        f"--corpus_path={corpus.name}=PATH."
     )
-    return "\n".join(lines)
 
 
 def _bytes_to_fetch(missing: Sequence[corpora.Download], folder: Folder) -> int:
@@ -147,7 +152,7 @@ def _bytes_to_fetch(missing: Sequence[corpora.Download], folder: Folder) -> int:
 
 
 @contextlib.contextmanager
-def _locked(path: str, work: str) -> Iterator[None]:
+def locked(path: str, work: str) -> Iterator[None]:
     """Waits until no other process does the same work."""
     with open(path, "w") as lock:
         try:
@@ -259,7 +264,7 @@ def extract(archive: str, folder: str) -> str:
     folder = os.path.normpath(folder)
     parent, name = os.path.split(os.path.abspath(folder))
     os.makedirs(parent, exist_ok=True)
-    with _locked(os.path.join(parent, f".{name}.lock"), f"unpacks {archive}"):
+    with locked(os.path.join(parent, f".{name}.lock"), f"unpacks {archive}"):
         if os.path.isdir(folder):
             return folder
         unfinished = f"{folder}.incomplete"
