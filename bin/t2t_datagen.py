@@ -19,7 +19,7 @@ from absl import flags, logging
 from t2t_mm import problem as problems
 from t2t_mm import registry
 from t2t_mm.bin import flags as common_flags
-from t2t_mm.data import generation, manifest, vocabulary
+from t2t_mm.data import dry_run, generation, manifest, vocabulary
 from t2t_mm.data.options import GenerationOptions
 
 PROGRAM = "t2t-datagen"
@@ -71,6 +71,13 @@ def _define_selection(values: flags.FlagValues) -> None:
         "only_list",
         False,
         "Print the names of the selected problems and do nothing else.",
+        flag_values=values,
+    )
+    flags.DEFINE_bool(
+        "dry_run",
+        False,
+        "Make nothing; print what would be fetched, read and made, how big it is and "
+        "where it would go. Needs no network.",
         flag_values=values,
     )
     flags.DEFINE_bool(
@@ -131,7 +138,7 @@ def _define_vocabulary(values: flags.FlagValues) -> None:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Makes, lists or verifies the problems that the flags select.
+    """Makes, lists, plans or verifies the problems that the flags select.
 
     Raises:
       ValueError: if a flag is wrong or a problem cannot be made.
@@ -148,6 +155,10 @@ def main(argv: Sequence[str]) -> None:
     names = list(dict.fromkeys(registry.problem(n).dataset_name for n in names))
     common_flags.require(values, "data_dir")
     job = _job(values, names)
+    if values.dry_run:
+        for line in dry_run.report(names, job.data_dir, job.tmp_dir, job.options):
+            sys.stdout.write(f"{line}\n")
+        return
     if values.verify:
         _run_all(names, lambda name: _verify(name, job.data_dir))
         return

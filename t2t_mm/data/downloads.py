@@ -151,6 +151,15 @@ def _bytes_to_fetch(missing: Sequence[corpora.Download], folder: Folder) -> int:
     return sum(sizes)
 
 
+def fingerprint(corpus: corpora.Corpus) -> str:
+    """Returns a hash of what the files of a corpus should be; reads none of them."""
+    files = sorted(
+        (item.file, item.sha256 or item.url, item.num_bytes)
+        for item in corpus.downloads
+    )
+    return hashlib.sha256(json.dumps(files).encode()).hexdigest()
+
+
 @contextlib.contextmanager
 def locked(path: str, work: str) -> Iterator[None]:
     """Waits until no other process does the same work."""

@@ -25,6 +25,7 @@ from t2t_mm import problem as problems
 from t2t_mm import registry
 from t2t_mm.data import (
     chunks,
+    downloads,
     progress,
     records,
     shard_writer,
@@ -88,6 +89,37 @@ def generate(
         return made
 
 
+def reasons_to_make(
+    problem: problems.Problem, data_dir: str, options: GenerationOptions
+) -> list[str]:
+    """Returns why `generate` would make records; no reasons if they are up to date.
+
+    Fetches and writes nothing.
+
+    Args:
+      problem: what would be made.
+      data_dir: folder for records, manifest and vocabulary; may not exist.
+      options: seed, limits and corpora.
+
+    Raises:
+      FileNotFoundError: if a corpus is needed that the user has not named.
+    """
+    problem = options.configured(problem)
+    vocabulary.choose(problem, data_dir, options.vocabulary)
+    reason = vocabulary.reason_to_build(problem, data_dir, options)
+    if reason is not None:
+        name = problem.vocabulary_spec.filename if problem.vocabulary_spec else ""
+        return [f"its vocabulary {name} will be built: {reason}"]
+    wanted = manifests.Manifest(
+        problem=problem.name,
+        generator_version=problem.generator_version,
+        settings=_settings(problem, data_dir, options),
+        splits={},
+        vocabulary=vocabulary.existing(problem, data_dir),
+    )
+    return _existing(wanted, data_dir)[1]
+
+
 def _wanted(
     problem: problems.Problem, data_dir: str, tmp_dir: str, options: GenerationOptions
 ) -> manifests.Manifest:
@@ -105,9 +137,8 @@ def _wanted(
 def _settings(
     problem: problems.Problem, data_dir: str, options: GenerationOptions
 ) -> dict[str, Any]:
-    needs_corpus = problem.corpus is not None
     settings = {
-        "corpus": _corpus_setting(problem, data_dir) if needs_corpus else None,
+        "corpus": _corpus_setting(problem, data_dir),
         "is_generate_per_split": problem.is_generate_per_split,
         "max_cases": options.max_cases,
         "random_seed": options.random_seed,
@@ -118,12 +149,18 @@ def _settings(
     return json.loads(json.dumps(settings))  # as it will be read back
 
 
-def _corpus_setting(problem: problems.Problem, data_dir: str) -> str:
+def _corpus_setting(problem: problems.Problem, data_dir: str) -> str | None:
     """Fingerprints the corpus; without its path, existing records are trusted."""
+    if problem.corpus is None:
+        return None
     if problem.corpus_path is None:
         existing = manifests.load_or_none(problem.name, data_dir)
         if existing is not None and existing.settings.get("corpus"):
             return existing.settings["corpus"]
+    if problem.source is problems.Source.DOWNLOADS:
+        return downloads.fingerprint(problem.corpus)
+    if problem.source is problems.Source.TFDS:
+        return problem.tfds_name
     return corpus_fingerprint(problem.require_corpus_path())
 
 

@@ -184,6 +184,15 @@ def test_verify_finds_a_flipped_bit(tmp_path):
         _main(*arguments, "--verify")
 
 
+def test_a_dry_run_prints_and_makes_nothing(capsys, tmp_path):
+    _main("--problem=copy_digits", f"--data_dir={tmp_path / 'data'}", "--dry_run")
+
+    out = capsys.readouterr().out
+    assert out.startswith("copy_digits: would be made (there are no records)\n")
+    assert out.endswith("Nothing was fetched, made or written.\n")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_verify_without_data_says_what_to_type(tmp_path):
     with pytest.raises(FileNotFoundError, match="t2t-datagen --problem=copy_digits"):
         _main("--problem=copy_digits", f"--data_dir={tmp_path}", "--verify")
