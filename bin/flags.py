@@ -296,11 +296,12 @@ def start_logging() -> None:
 
 
 def _is_worth_reading(record: standard_logging.LogRecord) -> bool:
-    """Leaves out what TensorFlow and its datasets log of their own inner workings."""
+    """Leaves out what others log of their own inner workings."""
     folders = record.pathname.split(os.sep)
     if "tensorflow_datasets" in folders:  # warns of every dataset not yet prepared
         return record.levelno > standard_logging.WARNING
-    return "tensorflow" not in folders or record.levelno > standard_logging.INFO
+    is_ours = not {"tensorflow", "apache_beam"} & set(folders)
+    return is_ours or record.levelno > standard_logging.INFO
 
 
 def _wants_traceback(argv: Sequence[str]) -> bool:

@@ -1,3 +1,4 @@
+import importlib.util
 import os
 import subprocess
 import sys
@@ -111,6 +112,10 @@ def test_tensorflow_is_never_imported(tmp_path):
             "leaves out all",
         ),
         (["--only_list", "--t2t_usr_dir=/nowhere"], "/nowhere/__init__.py"),
+        (
+            ["--problem=copy_digits", "--data_dir=x", "--beam_options=runner=Flink"],
+            "need --runner=beam",
+        ),
     ],
 )
 def test_a_mistake_is_explained(arguments, message, monkeypatch, capsys):
@@ -182,6 +187,14 @@ def test_verify_finds_a_flipped_bit(tmp_path):
         ValueError, match="train-00000-of-00002' must have the checksum"
     ):
         _main(*arguments, "--verify")
+
+
+def test_without_beam_its_installation_is_explained(tmp_path):
+    if importlib.util.find_spec("apache_beam") is not None:
+        pytest.skip("Beam is installed")
+
+    with pytest.raises(ValueError, match=r"pip install 't2t-mm\[beam\]'"):
+        _main("--problem=copy_digits", f"--data_dir={tmp_path}", "--runner=beam")
 
 
 def test_a_dry_run_prints_and_makes_nothing(capsys, tmp_path):
