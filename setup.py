@@ -45,7 +45,11 @@ setuptools.setup(
         "tensorflow-text>=2.21,<2.22",
         "tqdm",
     ],
-    extras_require={"dev": ["mypy", "pytest", "pytest-xdist", "ruff"]},
+    extras_require={
+        # TensorFlow and Beam agree on older releases of protobuf, pyarrow and pillow.
+        "beam": ["apache-beam>=2.77,<3"],
+        "dev": ["mypy", "pytest", "pytest-xdist", "ruff"],
+    },
     entry_points={
         "console_scripts": [
             "t2t-datagen = t2t_mm.bin.t2t_datagen:run",

@@ -174,6 +174,16 @@ class Encoder:
         )
         return cut(itertools.islice(samples, max_samples), stream)
 
+    def chunks_of(self, streams: Iterable[Stream]) -> Iterator[Chunk]:
+        """Generates streams one after the other, up to `max_cases` samples in all."""
+        remaining = self.options.max_cases or None
+        for stream in streams:
+            for chunk in self.chunks(stream, remaining):
+                remaining = remaining and remaining - len(chunk.samples)
+                yield chunk
+            if remaining == 0:
+                return
+
     def encode_stream(self, stream: Stream) -> Result:
         """Generates and encodes a whole stream."""
         result = empty_result()
