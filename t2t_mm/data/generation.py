@@ -192,6 +192,9 @@ class _Run:
         label = f"{name} {split}" if self.problem.is_generate_per_split else name
         samples = _with_progress(self._samples(split), label)
         for number, (sample, writer) in enumerate(zip(samples, writers, strict=False)):
+            if isinstance(sample, problems.Rejected):
+                logging.info("datagen | %s is left out: %s", sample.name, sample.reason)
+                continue
             try:
                 record = self.problem.encode(sample, self.data_dir)
                 _check_types(record, self.problem.record_types)

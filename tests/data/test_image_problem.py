@@ -94,11 +94,18 @@ def test_captions_are_bucketed_by_their_length_only(tmp_path):
     assert sorted(lengths) == [1, 7, 13, 19]
 
 
-def test_an_array_of_another_shape_is_refused():
-    with pytest.raises(
-        ValueError, match=r"\(5, 7, 3\); got uint8 of shape \(7, 5, 3\)"
-    ):
-        _Pictures().encode_inputs(_image(0).transpose(1, 0, 2), "")
+@pytest.mark.parametrize(
+    ("array", "complaint"),
+    [
+        (_image(0).transpose(2, 0, 1), r"got uint8 of shape \[3, 5, 7\]"),
+        (_image(0).astype(np.float32), r"got float32 of shape \[5, 7, 3\]"),
+        (_image(0)[:, :, 0], r"got uint8 of shape \[5, 7\]"),
+        (_image(0)[:0], r"must have pixels; got \[0, 7, 3\]"),
+    ],
+)
+def test_an_array_that_is_no_image_is_refused(array, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        _Pictures().encode_inputs(array, "")
 
 
 def test_a_file_of_another_size_is_resized():
