@@ -22,6 +22,7 @@ from etils import epy
 
 from t2t_mm import registry
 from t2t_mm.data import corpus as corpora
+from t2t_mm.data import downloads
 from t2t_mm.features import FeatureSpec, Split
 
 with epy.lazy_imports():
@@ -70,6 +71,9 @@ class Problem(abc.ABC):
         feature of a record.
       corpus: what the samples are made from; None if they are made up.
       corpus_path: where the user has it; set before `generate_samples`.
+      tfds_name: the dataset of TensorFlow Datasets that it reads, through
+        `data/tfds_source.py`, if it reads one: "wmt14_translate/de-en". A problem that
+        has a `corpus` too reads that if the user says where it is.
       random_seed: set before `generate_samples`; `random` and `numpy.random` are
         seeded from it too, for each split differently.
     """
@@ -86,6 +90,7 @@ class Problem(abc.ABC):
     record_types: ClassVar[Mapping[str, str]] = {"inputs": "int64", "targets": "int64"}
     corpus: ClassVar[corpora.Corpus | None] = None
     corpus_path: str | None = None
+    tfds_name: ClassVar[str | None] = None
     random_seed: int = DEFAULT_RANDOM_SEED
 
     # Making records.
@@ -142,7 +147,7 @@ class Problem(abc.ABC):
 
     def generation_settings(self) -> dict[str, Any]:
         """Returns, as JSON, what else decides the records; a change remakes them."""
-        return {}
+        return {} if self.tfds_name is None else {"tfds_name": self.tfds_name}
 
     @property
     def vocabulary_spec(self) -> registry.VocabularySpec | None:
@@ -171,6 +176,21 @@ class Problem(abc.ABC):
         if self.corpus is None:
             raise ValueError(f"{type(self).__name__} must define `corpus`.")
         raise FileNotFoundError(self.corpus.help_page(self.name, self.corpus_path))
+
+    def corpus_folder(self, tmp_dir: str) -> str:
+        """Returns where `corpus` is: the user's path, or else what was downloaded.
+
+        Args:
+          tmp_dir: where downloads are kept; they are fetched if they are not there.
+
+        Raises:
+          FileNotFoundError: if the user must have the corpus and has not said where.
+          OSError: if a file cannot be fetched; names the files and where to put them.
+          ValueError: if a file has another content than it should.
+        """
+        if self.corpus_path is None and self.corpus and self.corpus.downloads:
+            return downloads.fetch(self.corpus, tmp_dir)
+        return self.require_corpus_path()
 
     # Reading records.
 
