@@ -6,7 +6,6 @@ the same pictures in each split. No name of the test split occurs in training, b
 parts do: "man surfing: medium-dark skin tone".
 """
 
-import hashlib
 import os
 import xml.etree.ElementTree
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from typing import Any, ClassVar, NamedTuple
 from t2t_mm import problem, registry
 from t2t_mm.data import image_problem
 from t2t_mm.features import SpaceId, Split
-from t2t_mm.problems import debian, emoji_font
+from t2t_mm.problems import debian, emoji_font, splits
 
 FONT_FILE = "../fonts/truetype/noto/NotoColorEmoji.ttf"
 NAMES_FILES = (
@@ -24,8 +23,6 @@ NAMES_FILES = (
 )
 GROUPS_FILE = "emoji/emoji-test.txt"
 GROUP_LINE = "# group:"
-
-SPLIT_OF_REST = {0: Split.TEST, 1: Split.EVAL}  # of a hash divided by ten
 
 
 class Emoji(NamedTuple):
@@ -53,8 +50,7 @@ class EmojiProblem(debian.PackageProblem, image_problem.ImageProblem):
     @property
     def dataset_splits(self) -> list[dict[str, Any]]:
         """The splits, each as {"split": DatasetSplit, "shards": number of files}."""
-        splits = (Split.TRAIN, Split.EVAL, Split.TEST)
-        return [{"split": split, "shards": 1} for split in splits]
+        return [{"split": split, "shards": 1} for split in Split]
 
     def generate_samples(
         self, data_dir: str, tmp_dir: str, dataset_split: Split
@@ -65,7 +61,7 @@ class EmojiProblem(debian.PackageProblem, image_problem.ImageProblem):
         font = emoji_font.EmojiFont(os.path.join(folder, FONT_FILE))
         for emoji in read_emoji(os.path.join(folder, GROUPS_FILE)):
             name = names.get(emoji.characters)
-            if split_of(name or "") != dataset_split:
+            if splits.by_hash(name or "") != dataset_split:
                 continue
             label = "U+" + " ".join(f"{ord(char):X}" for char in emoji.characters)
             picture = font.picture(emoji.characters)
@@ -148,9 +144,3 @@ def read_emoji(path: str) -> Iterator[Emoji]:
 
 def _without_selector(characters: str) -> str:
     return characters.replace(emoji_font.VARIATION_SELECTOR, "")
-
-
-def split_of(name: str) -> Split:
-    """Returns the split of the emoji of a name: a tenth test, a tenth dev."""
-    digest = hashlib.sha1(name.encode(), usedforsecurity=False).hexdigest()
-    return SPLIT_OF_REST.get(int(digest[:8], 16) % 10, Split.TRAIN)

@@ -154,6 +154,12 @@ class Problem(abc.ABC):
         """The subword vocabulary that the records are encoded with, or None."""
         return None
 
+    @property
+    def vocabulary_files(self) -> tuple[str, ...]:
+        """Files of a data folder that say what the ids of records mean."""
+        spec = self.vocabulary_spec
+        return () if spec is None else (spec.filename,)
+
     def generate_text_for_vocab(self, data_dir: str, tmp_dir: str) -> Iterator[str]:
         """Yields the training text from which `vocabulary_spec` is built."""
         for sample in self.generate_samples(data_dir, tmp_dir, DatasetSplit.TRAIN):

@@ -39,15 +39,16 @@ class ImageProblem(problem.Problem):
         """Returns an image of any size as a PNG or JPEG file of `image_shape`.
 
         Args:
-          value: uint8 `[height, width, channels]`, or an image file: its path as a
-            `pathlib.Path` or its bytes. A PNG or JPEG file that fits is kept as it is.
+          value: uint8 `[height, width, channels]`, or an image file: its bytes, or
+            whatever can `read_bytes`, such as a `pathlib.Path` or a member of an
+            archive. A PNG or JPEG file that fits is kept as it is.
           data_dir: not used.
 
         Raises:
           OSError: if the file cannot be read.
           ValueError: if it is no whole image, or an array of another kind.
         """
-        if isinstance(value, pathlib.Path):
+        if hasattr(value, "read_bytes"):
             value = value.read_bytes()
         shape, quality = self.image_shape, self.jpeg_quality
         if isinstance(value, bytes):
@@ -145,4 +146,17 @@ class Image2ClassProblem(class_targets.ClassTargets, ImageProblem):
 
 
 class Image2TextProblem(text_problem.TextTargets, ImageProblem):
-    """An image to text: samples are {"inputs": image, "targets": str}."""
+    """An image to text: samples are {"inputs": image, "targets": str}.
+
+    Samples of the same image should follow each other: it is then decoded once.
+    """
+
+    _latest: tuple[Any, list[bytes]] | None = None  # an image, and what it became
+
+    def encode_inputs(self, value: Any, data_dir: str) -> list[bytes]:
+        """Returns an image of any size as a file, see `ImageProblem`."""
+        if isinstance(value, np.ndarray):
+            return super().encode_inputs(value, data_dir)
+        if self._latest is None or self._latest[0] != value:
+            self._latest = (value, super().encode_inputs(value, data_dir))
+        return self._latest[1]
