@@ -9,10 +9,11 @@ what it is. Whatever a person would see is kept:
 - colour profiles are ignored.
 """
 
+import contextlib
 import enum
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,7 @@ def fit_file(
     Raises:
       ValueError: if the file is damaged, empty, too large, or no image.
     """
-    with _open(content) as image:
+    with _opened(content) as image:
         height, width, channels = shape
         expected = ((width, height), _mode(channels), _UPRIGHT, False)
         found = (image.size, image.mode, _orientation(image), _is_transparent(image))
@@ -80,7 +81,7 @@ def read_file(content: bytes, shape: Sequence[int], fit: ImageFit) -> np.ndarray
     Raises:
       ValueError: if the file is damaged, empty, too large, or no image.
     """
-    with _open(content) as image:
+    with _opened(content) as image:
         return _pixels(image, shape, fit)
 
 
@@ -134,26 +135,34 @@ def _from_array(pixels: np.ndarray) -> Any:
     return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
 
 
-def _open(content: bytes) -> Any:
+@contextlib.contextmanager
+def _opened(content: bytes) -> Iterator[Any]:
     if not content:
         raise ValueError("An image file must not be empty.")
     with warnings.catch_warnings():
+        # Such as about notes of a camera that are damaged, which nobody needs.
+        warnings.simplefilter("ignore", UserWarning)
         # Pillow only warns between once and twice its limit.
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        try:
-            return Image.open(io.BytesIO(content), formats=FORMATS)
-        except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-            raise ValueError(
-                f"An image must have at most {Image.MAX_IMAGE_PIXELS} pixels; this one "
-                "has more. Make it smaller."
-            ) from None
-        except Image.UnidentifiedImageError:
-            raise ValueError(
-                f"An image must be a file of one of {', '.join(FORMATS)}; this one is "
-                "of another kind or damaged."
-            ) from None
-        except Exception as error:  # of any kind: see `_pixels`
-            raise _damaged(error) from error
+        with _open(content) as image:
+            yield image
+
+
+def _open(content: bytes) -> Any:
+    try:
+        return Image.open(io.BytesIO(content), formats=FORMATS)
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        raise ValueError(
+            f"An image must have at most {Image.MAX_IMAGE_PIXELS} pixels; this one has "
+            "more. Make it smaller."
+        ) from None
+    except Image.UnidentifiedImageError:
+        raise ValueError(
+            f"An image must be a file of one of {', '.join(FORMATS)}; this one is of "
+            "another kind or damaged."
+        ) from None
+    except Exception as error:  # of any kind: see `_pixels`
+        raise _damaged(error) from error
 
 
 def _pixels(image: Any, shape: Sequence[int], fit: ImageFit) -> np.ndarray:
