@@ -51,8 +51,12 @@ def from_json(content: bytes, path: str) -> Captions:
         reason = "caption of no image"
         yield problem.Rejected(name=f"{path} image {image_id}", reason=reason)
     for image_id, name in sorted(names.items(), key=lambda item: item[1]):
-        for number, text in sorted(captions[image_id]):
-            yield _caption(f"{path} caption {number}", name, text)
+        if image_id not in captions:
+            reason = "image without captions"
+            yield problem.Rejected(name=name, reason=reason, harmless=True)
+            continue
+        for number, text in sorted(captions[image_id], key=lambda caption: caption[0]):
+            yield checked(f"{path} caption {number}", name, text)
 
 
 def from_table(lines: Iterable[str], path: str) -> Captions:
@@ -71,10 +75,17 @@ def from_table(lines: Iterable[str], path: str) -> Captions:
         elif not tab:
             yield problem.Rejected(name=label, reason="line without a tab")
         else:
-            yield _caption(label, name, text)
+            yield checked(label, name, text)
 
 
-def _caption(label: str, file: str, text: Any) -> Caption | problem.Rejected:
+def checked(label: str, file: str, text: Any) -> Caption | problem.Rejected:
+    """Returns a caption on one line, or why there is none.
+
+    Args:
+      label: which caption it is, as a user finds it.
+      file: name of the image.
+      text: what should be the sentence.
+    """
     if not isinstance(text, str):
         return problem.Rejected(name=label, reason="caption that is no text")
     text = " ".join(text.split())  # some have line breaks in or after them

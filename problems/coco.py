@@ -104,8 +104,12 @@ def tfds_samples(name: str, split: str, tmp_dir: str) -> Samples:
     for sample in tfds_source.samples(name, split, tmp_dir):
         for text in sample["captions"]["text"]:
             text = text.decode() if isinstance(text, bytes) else str(text)
+            caption = captions.checked(sample["tfds_id"], sample["tfds_id"], text)
+            if isinstance(caption, problem.Rejected):
+                yield caption
+                continue
             yield {
-                "name": sample["tfds_id"],
+                "name": caption.file,
                 "inputs": sample["image"],
-                "targets": " ".join(text.split()),
+                "targets": caption.text,
             }
