@@ -31,6 +31,8 @@ VALIDATION_LABELS_FILES = (
     "imagenet_2012_validation_synset_labels.txt",
 )
 
+WHOLE = ""  # the part of a split that has only one
+
 # Lines like "n01440764 tench, Tinca tinca".
 WORDS_FILES = ("synset_words.txt", "LOC_synset_mapping.txt")
 
@@ -74,20 +76,34 @@ class ImageNet(class_targets.CorpusClassTargets, image_problem.Image2ClassProble
             {"split": Split.EVAL, "shards": 64},
         ]
 
+    def sample_parts(
+        self, data_dir: str, tmp_dir: str, dataset_split: Split
+    ) -> list[str]:
+        """Returns the archives in an archive, or the files of TFRecords, if any."""
+        root, split = self.require_corpus_path(), Split(dataset_split)
+        self.write_class_names(class_names(root), data_dir)
+        tar = os.path.join(root, TAR_FILES[split])
+        if os.path.exists(tar):
+            return archives.inner_archives(tar) or [WHOLE]
+        return record_files(root, split) or [WHOLE]
+
     def generate_samples(
         self, data_dir: str, tmp_dir: str, dataset_split: Split
     ) -> Samples:
         """Yields the pictures of one split as the corpus has them."""
+        for part in self.sample_parts(data_dir, tmp_dir, dataset_split):
+            yield from self.generate_part(data_dir, tmp_dir, dataset_split, part)
+
+    def generate_part(
+        self, data_dir: str, tmp_dir: str, dataset_split: Split, part: str
+    ) -> Samples:
+        """Yields the pictures of one of `sample_parts`."""
         root, split = self.require_corpus_path(), Split(dataset_split)
-        self.write_class_names(class_names(root), data_dir)
         tar = os.path.join(root, TAR_FILES[split])
-        records = sorted(
-            glob.glob(os.path.join(glob.escape(root), RECORD_FILES[split]))
-        )
         if os.path.exists(tar):
-            return tar_samples(tar, validation_synsets(root))
-        if records:
-            return record_samples(records)
+            return tar_samples(tar, part or None, validation_synsets(root))
+        if part:
+            return record_samples(os.path.join(root, part))
         for below in FOLDERS_BELOW:
             for name in CLASS_FOLDERS[split]:
                 folder = os.path.join(root, below, name)
@@ -135,9 +151,14 @@ def validation_synsets(root: str) -> tuple[str, ...]:
     return imagenet_labels.validation_synsets()
 
 
-def tar_samples(path: str, validation: tuple[str, ...]) -> Samples:
-    """Yields the pictures of a tar archive of pictures, or of archives of them."""
-    for name, content in archives.tar_members(path):
+def record_files(root: str, split: Split) -> list[str]:
+    """Returns the names of the TFRecord files of a split."""
+    return sorted(glob.glob(RECORD_FILES[split], root_dir=root))
+
+
+def tar_samples(path: str, inner: str | None, validation: tuple[str, ...]) -> Samples:
+    """Yields the pictures of a tar archive, or of one of the archives in it."""
+    for name, content in archives.tar_members(path, inner):
         yield _sample(name, content, validation)
 
 
@@ -167,18 +188,17 @@ def _sample(
     return {"name": name, "inputs": inputs, "targets": label}
 
 
-def record_samples(paths: list[str]) -> Samples:
-    """Yields the pictures of TFRecord files of the Inception scripts."""
-    for path in paths:
-        for number, payload in enumerate(tfrecord_reader.payloads(path)):
-            name = f"{os.path.basename(path)} record {number}"
-            try:
-                example = tfrecord_reader.decode_example(payload)
-                (content,) = example["image/encoded"]
-                (label,) = example["image/class/label"]
-            except (KeyError, ValueError):
-                reason = "not a picture with a label"
-                yield problem.Rejected(name=name, reason=reason)
-                continue
-            # They count from 1: 0 is for background, which no picture is of.
-            yield {"name": name, "inputs": content, "targets": label - 1}
+def record_samples(path: str) -> Samples:
+    """Yields the pictures of a TFRecord file of the Inception scripts."""
+    for number, payload in enumerate(tfrecord_reader.payloads(path)):
+        name = f"{os.path.basename(path)} record {number}"
+        try:
+            example = tfrecord_reader.decode_example(payload)
+            (content,) = example["image/encoded"]
+            (label,) = example["image/class/label"]
+        except (KeyError, ValueError):
+            reason = "not a picture with a label"
+            yield problem.Rejected(name=name, reason=reason)
+            continue
+        # They count from 1: 0 is for background, which no picture is of.
+        yield {"name": name, "inputs": content, "targets": label - 1}

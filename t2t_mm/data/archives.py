@@ -11,6 +11,8 @@ import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
+INNER_ENDING = ".tar"
+
 
 class Member(NamedTuple):
     """One file of an archive.
@@ -24,32 +26,58 @@ class Member(NamedTuple):
     content: bytes
 
 
-def tar_members(path: str) -> Iterator[Member]:
+def tar_members(path: str, inner: str | None = None) -> Iterator[Member]:
     """Yields the files of a tar archive, compressed or not, in its order.
 
     An archive in the archive (`*.tar`) is opened too, and its files are yielded as
     "inner.tar/name". At most one file is in memory.
 
+    Args:
+      path: the archive.
+      inner: the one archive in it whose files are wanted; None for everything.
+
     Raises:
       ValueError: if the archive is damaged or cut off.
     """
     with _named_errors(path), tarfile.open(path) as archive:
-        yield from _members(archive, "")
+        for entry in _entries(archive):
+            if inner in (None, _name(entry)):
+                yield from _files(archive, entry, "")
 
 
-def _members(archive: tarfile.TarFile, prefix: str) -> Iterator[Member]:
+def inner_archives(path: str) -> list[str]:
+    """Returns the names of the archives (`*.tar`) in a tar archive, in its order.
+
+    Raises:
+      ValueError: if the archive is damaged or cut off.
+    """
+    with _named_errors(path), tarfile.open(path) as archive:
+        names = map(_name, _entries(archive))
+        return [name for name in names if name.endswith(INNER_ENDING)]
+
+
+def _files(
+    archive: tarfile.TarFile, entry: tarfile.TarInfo, prefix: str
+) -> Iterator[Member]:
+    file = archive.extractfile(entry)  # None for a folder
+    name = prefix + _name(entry)
+    if file is not None and name.endswith(INNER_ENDING):
+        with tarfile.open(fileobj=file) as inner:
+            for inner_entry in _entries(inner):
+                yield from _files(inner, inner_entry, f"{name}/")
+    elif file is not None:
+        yield Member(name, file.read())
+
+
+def _entries(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
     for entry in archive:
         # What has been read is kept by `tarfile`, which nobody needs.
         archive.members.clear()  # type: ignore[attr-defined]
-        file = archive.extractfile(entry)  # None for a folder
-        name = prefix + entry.name.removeprefix("./")
-        if file is None:
-            continue
-        if name.endswith(".tar"):
-            with tarfile.open(fileobj=file) as inner:
-                yield from _members(inner, f"{name}/")
-        else:
-            yield Member(name, file.read())
+        yield entry
+
+
+def _name(entry: tarfile.TarInfo) -> str:
+    return entry.name.removeprefix("./")
 
 
 @contextlib.contextmanager

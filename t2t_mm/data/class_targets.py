@@ -1,5 +1,6 @@
 """Targets that are one of a fixed number of classes."""
 
+import contextlib
 import functools
 import os
 from collections.abc import Mapping, Sequence
@@ -129,8 +130,12 @@ class CorpusClassTargets(ClassTargets):
                 f"line; got {list(names)}."
             )
         path = os.path.join(data_dir, self.class_file)
-        if not os.path.exists(path) or _read_lines(path) != tuple(names):
-            manifest.write_atomically(path, content.encode())
+        if os.path.exists(path) and _read_lines(path) == tuple(names):
+            return
+        # Records that there may be mean other classes: nobody must read them.
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(manifest.path(self.name, data_dir))
+        manifest.write_atomically(path, content.encode())
 
     def class_labels(self, data_dir: str) -> Sequence[str]:
         """Returns the names of the classes in the order of their labels.

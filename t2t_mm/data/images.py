@@ -12,6 +12,7 @@ what it is. Whatever a person would see is kept:
 import contextlib
 import enum
 import io
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -31,6 +32,7 @@ PNG_COMPRESSION_LEVEL = 6
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 STORED_FORMATS = ("JPEG", "PNG")
 
+_PARTICULARS = re.compile(r"\s*\([^)]*\)|\.$")
 _WHITE = (255, 255, 255, 255)
 _UPRIGHT = 1
 _ORIENTATION_TAG = 0x0112
@@ -184,7 +186,8 @@ def _pixels(image: Any, shape: Sequence[int], fit: ImageFit) -> np.ndarray:
 
 
 def _damaged(error: Exception) -> ValueError:
-    return ValueError(f"An image file must be whole; this one is damaged: {error}.")
+    reason = _PARTICULARS.sub("", str(error))  # so that equal ones can be counted
+    return ValueError(f"An image file must be whole; this one is damaged: {reason}.")
 
 
 def _mode(channels: int) -> str:

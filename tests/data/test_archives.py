@@ -93,3 +93,15 @@ def test_a_folder_comes_before_an_archive(tmp_path):
 
     (tmp_path / "train").mkdir()
     assert archives.file_or_member(*args) == tmp_path / "train" / "a.jpg"
+
+
+def test_one_archive_of_an_archive_can_be_read_alone(tmp_path):
+    path = tmp_path / "outer.tar"
+    members = {
+        f"{name}.tar": image_corpora.tar_of({f"{name}.jpg": name.encode()})
+        for name in ("x", "y")
+    }
+    path.write_bytes(image_corpora.tar_of({**members, "readme": b""}))
+
+    assert archives.inner_archives(str(path)) == ["x.tar", "y.tar"]
+    assert list(archives.tar_members(str(path), "y.tar")) == [("y.tar/y.jpg", b"y")]

@@ -164,3 +164,24 @@ def test_a_folder_of_something_else_is_answered_with_the_layout(tmp_path):
     assert "no pictures of the split train" in str(caught.value)
     assert "ILSVRC2012_img_train.tar" in str(caught.value)
     assert "holds kitten.jpg" in str(caught.value)
+
+
+def test_archives_and_files_of_records_are_read_side_by_side(tmp_path):
+    made = registry.problem("imagenet")
+    tars, records = tmp_path / "tars", tmp_path / "records"
+    image_corpora.write_imagenet_tars(tars)
+    image_corpora.write_imagenet_records(records)
+
+    found = {}
+    for folder in (tars, records):
+        made.corpus_path = str(folder)
+        for part in made.sample_parts(str(tmp_path), "", Split.TRAIN):
+            part_samples = made.generate_part(str(tmp_path), "", Split.TRAIN, part)
+            found[part] = [sample["targets"] for sample in part_samples]
+
+    assert found == {
+        "n01440764.tar": [0, 0],
+        "n02105855.tar": [THIRD_LABEL, THIRD_LABEL],
+        "train-00000-of-00002": [0, 999],
+        "train-00001-of-00002": [1],
+    }
