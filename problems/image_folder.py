@@ -3,8 +3,6 @@
 import os
 from typing import ClassVar
 
-from absl import logging
-
 from t2t_mm import problem, registry
 from t2t_mm.data import class_targets, image_problem, images
 from t2t_mm.data import corpus as corpora
@@ -55,7 +53,6 @@ class ImageFolder(class_targets.CorpusClassTargets, image_problem.Image2ClassPro
                 f"There are no folders of classes in '{root}'. "
                 f"{self.corpus.help_page(self.name, root)}"
             )
-        logging.info("datagen | %s has %d classes", self.name, len(classes))
         self.write_class_names(classes, data_dir)
         labels = {name: label for label, name in enumerate(classes)}
         return samples(splits.SplitFolder(root, Split(dataset_split)), labels)

@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from absl import logging
+
 from t2t_mm import problem
 from t2t_mm.data import manifest
 from t2t_mm.features import FeatureSpec, SpaceId
@@ -136,6 +138,7 @@ class CorpusClassTargets(ClassTargets):
         with contextlib.suppress(FileNotFoundError):
             os.remove(manifest.path(self.name, data_dir))
         manifest.write_atomically(path, content.encode())
+        logging.info("datagen | %s has %d classes", self.name, len(names))
 
     def class_labels(self, data_dir: str) -> Sequence[str]:
         """Returns the names of the classes in the order of their labels.
