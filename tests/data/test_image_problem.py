@@ -69,6 +69,29 @@ def test_images_come_back_pixel_by_pixel(tmp_path):
     assert sorted(labels) == list(range(11))
 
 
+class _Photographs(_Pictures):
+    name = "photographs"
+    image_shape = (60, 90, 3)
+
+    def generate_samples(self, data_dir, tmp_dir, dataset_split):
+        for label in range(11):
+            image = np.full((120, 180, 3), 20 * label, np.uint8)
+            content = io.BytesIO()
+            Image.fromarray(image).save(content, "JPEG")
+            yield {"inputs": content.getvalue(), "label": label}
+            yield {"inputs": image, "label": label}
+
+
+def test_large_images_come_back_from_jpeg(tmp_path):
+    batches = _batches(_Photographs(), tmp_path)
+
+    for batch in batches:
+        for image in batch["inputs"].numpy():
+            assert image.shape == (60, 90, 3)
+            grey = 20 * round(image.mean() / 20)
+            assert np.abs(image.astype(int) - grey).max() <= 2
+
+
 def test_fillers_are_black(tmp_path):
     batches = _batches(_Pictures(), tmp_path)
 
