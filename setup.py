@@ -30,6 +30,7 @@ setuptools.setup(
     install_requires=[
         "absl-py",
         "etils[epy]",
+        "fonttools",  # emoji are pictures in a font
         "gin-config>=0.5",
         "google-crc32c",
         "importlib_resources",  # tensorflow-datasets needs it without saying so
