@@ -1,12 +1,41 @@
 """Every problem that ships with t2t_mm; importing this registers them all."""
 
-from t2t_mm.problems import algorithmic, fashion_mnist, libreoffice_help, mini_speech
+from t2t_mm.problems import (
+    algorithmic,
+    aliases,
+    cifar,
+    coco,
+    emoji,
+    fashion_mnist,
+    image_caption_folder,
+    image_folder,
+    imagenet,
+    imdb,
+    libreoffice_help,
+    mini_speech,
+    mnist,
+    text_folders,
+    tfds_pairs,
+    wmt,
+)
 from t2t_mm.problems.miniworld import problems as miniworld
 
 __all__ = [
     "algorithmic",
+    "aliases",
+    "cifar",
+    "coco",
+    "emoji",
     "fashion_mnist",
+    "image_caption_folder",
+    "image_folder",
+    "imagenet",
+    "imdb",
     "libreoffice_help",
     "mini_speech",
     "miniworld",
+    "mnist",
+    "text_folders",
+    "tfds_pairs",
+    "wmt",
 ]

@@ -14,6 +14,7 @@ Subclasses rarely start here: `data/text_problem.py`, `data/image_problem.py` an
 
 import abc
 import dataclasses
+import enum
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
@@ -32,6 +33,16 @@ DatasetSplit = Split
 Record = dict[str, list[Any]]
 
 DEFAULT_RANDOM_SEED = 429459
+
+
+class Source(enum.Enum):
+    """Where the samples of a problem come from, as things are."""
+
+    NOWHERE = "made up by the problem itself"
+    PATH = "files of the user, in the place that --corpus_path names"
+    DOWNLOADS = "files that are fetched"
+    TFDS = "TensorFlow Datasets"
+    UNKNOWN = "files of the user, who has not said where"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -71,6 +82,7 @@ class Problem(abc.ABC):
         or registered with `registry.register_score`.
       record_types: "int64" (ids), "float32" (numbers) or "string" (bytes) for each
         feature of a record.
+      record_features: which feature of a record is each feature of a batch.
       corpus: what the samples are made from; None if they are made up.
       corpus_path: where the user has it; set before `generate_samples`.
       tfds_name: the dataset of TensorFlow Datasets that it reads, through
@@ -91,10 +103,35 @@ class Problem(abc.ABC):
     )
     scores: ClassVar[tuple[str, ...]] = ()
     record_types: ClassVar[Mapping[str, str]] = {"inputs": "int64", "targets": "int64"}
+    record_features: ClassVar[Mapping[str, str]] = {
+        "inputs": "inputs",
+        "targets": "targets",
+    }
     corpus: ClassVar[corpora.Corpus | None] = None
     corpus_path: str | None = None
     tfds_name: ClassVar[str | None] = None
     random_seed: int = DEFAULT_RANDOM_SEED
+
+    @property
+    def dataset_name(self) -> str:
+        """The problem whose records this one reads; itself, unless it is a variant."""
+        return self.name
+
+    @classmethod
+    def variant(cls, suffix: str) -> type["Problem"]:
+        """Returns the problem with inputs and targets turned round, or copied.
+
+        Args:
+          suffix: "_rev" for the targets as inputs and the inputs as targets, "_copy"
+            for the inputs as both.
+
+        Raises:
+          ValueError: if inputs and targets are not of one kind.
+        """
+        raise ValueError(
+            f"There is no '{cls.name}{suffix}': only problems whose inputs and targets "
+            "are both text can be turned round or copied."
+        )
 
     # Making records.
 
@@ -123,6 +160,25 @@ class Problem(abc.ABC):
           tmp_dir: where downloads may be kept.
           dataset_split: which part to make.
         """
+
+    def sample_parts(
+        self, data_dir: str, tmp_dir: str, dataset_split: Split
+    ) -> Sequence[str]:
+        """Returns names of parts of a split that can be generated side by side.
+
+        A problem with more than one defines `generate_part` too. The order of the parts
+        decides the records.
+        """
+        return ("",)
+
+    def generate_part(
+        self, data_dir: str, tmp_dir: str, dataset_split: Split, part: str
+    ) -> Iterator[dict[str, Any] | Rejected]:
+        """Yields the samples of one of `sample_parts`, as `generate_samples` does."""
+        return self.generate_samples(data_dir, tmp_dir, dataset_split)
+
+    def start_encoding(self, data_dir: str) -> None:  # noqa: B027 - few need it
+        """Prepares for many calls of `encode` with the same data folder."""
 
     def encode(self, sample: Mapping[str, Any], data_dir: str) -> Record:
         """Turns a raw sample into the lists of ints, floats or bytes of one record."""
@@ -157,6 +213,25 @@ class Problem(abc.ABC):
         """The subword vocabulary that the records are encoded with, or None."""
         return None
 
+    @property
+    def vocabulary_files(self) -> tuple[str, ...]:
+        """Files of a data folder that say what the ids of records mean."""
+        spec = self.vocabulary_spec
+        return () if spec is None else (spec.filename,)
+
+    def choose_vocabulary(  # noqa: B027 - only text has one
+        self, choice: registry.VocabularySpec | str
+    ) -> None:
+        """Encodes all text with a vocabulary, "bytes" or the "default" one.
+
+        Does nothing to a problem without text.
+        """
+
+    @property
+    def vocabulary_choice(self) -> str:
+        """What was chosen: the file of a vocabulary, "bytes" or "default"."""
+        return registry.DEFAULT_VOCABULARY
+
     def generate_text_for_vocab(self, data_dir: str, tmp_dir: str) -> Iterator[str]:
         """Yields the training text from which `vocabulary_spec` is built."""
         for sample in self.generate_samples(data_dir, tmp_dir, DatasetSplit.TRAIN):
@@ -166,6 +241,17 @@ class Problem(abc.ABC):
     def sample_texts(self, sample: Mapping[str, Any]) -> Iterator[str]:
         """Yields the texts of a sample that are encoded with the vocabulary."""
         yield from ()
+
+    @property
+    def source(self) -> Source:
+        """Where the samples come from, going by what the user has said."""
+        if self.corpus is not None and self.corpus_path is not None:
+            return Source.PATH
+        if self.corpus is not None and self.corpus.downloads:
+            return Source.DOWNLOADS
+        if self.tfds_name is not None:
+            return Source.TFDS
+        return Source.NOWHERE if self.corpus is None else Source.UNKNOWN
 
     def require_corpus_path(self) -> str:
         """Returns the user's path of `corpus`.
@@ -191,7 +277,7 @@ class Problem(abc.ABC):
           OSError: if a file cannot be fetched; names the files and where to put them.
           ValueError: if a file has another content than it should.
         """
-        if self.corpus_path is None and self.corpus and self.corpus.downloads:
+        if self.source is Source.DOWNLOADS and self.corpus is not None:
             return downloads.fetch(self.corpus, tmp_dir)
         return self.require_corpus_path()
 

@@ -16,12 +16,23 @@ import pathlib
 import re
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from absl import logging
 
 T = TypeVar("T")
 
 _SNAKE_CASE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+_VOCABULARY_FILE = re.compile(r"vocab\.([a-z0-9_]+)\.(\d+)\.subwords")
+_VARIANT = re.compile(r"(.+?)(_rev)?(_copy)?")
 _SUGGESTIONS = 3
+
+
+class Alias(NamedTuple):
+    """The entry that another name stands for, and what to say about it."""
+
+    new: str
+    remark: str
 
 
 class Registry(Generic[T]):
@@ -37,6 +48,8 @@ class Registry(Generic[T]):
         self._kind = kind
         self._article = article
         self._entries: dict[str, T] = {}
+        self._aliases: dict[str, Alias] = {}
+        self._said: set[str] = set()  # aliases that have been looked up
 
     def register(self, name: str) -> Callable[[T], T]:
         """Returns a decorator that files a class or function under `name`.
@@ -74,10 +87,51 @@ class Registry(Generic[T]):
         normalised = name.replace("-", "_").lower()
         if normalised in self._entries:
             return self._entries[normalised]
+        if normalised in self._aliases:
+            return self._get_aliased(normalised)
         raise LookupError(self._unknown(name, normalised))
 
+    def _get_aliased(self, old: str) -> T:
+        alias = self._aliases[old]
+        if alias.new not in self._entries:
+            raise LookupError(
+                f"'{old}' is another name of the {self._kind} '{alias.new}', which is "
+                "not registered."
+            )
+        if old not in self._said:
+            self._said.add(old)
+            remark = f" {alias.remark}" if alias.remark else ""
+            logging.info("'%s' is called '%s' here.%s", old, alias.new, remark)
+        return self._entries[alias.new]
+
+    def register_alias(self, old: str, new: str, remark: str = "") -> None:
+        """Makes `get` answer to another name, and say so the first time.
+
+        An entry that is called `old` itself comes first: a user's own problem may have
+        the name that it had in Tensor2Tensor.
+
+        Args:
+          old: the other name.
+          new: the name of an entry, which may be registered later.
+          remark: what else a user of the old name should know, as sentences.
+
+        Raises:
+          ValueError: if `old` is an alias of another entry already.
+        """
+        alias = Alias(new, remark)
+        if self._aliases.setdefault(old, alias) != alias:
+            raise ValueError(
+                f"'{old}' is another name of '{self._aliases[old].new}' already; it "
+                f"cannot be one of '{new}' too."
+            )
+
+    def aliases(self) -> dict[str, str]:
+        """Returns the name of the entry that each alias stands for."""
+        return {old: alias.new for old, alias in sorted(self._aliases.items())}
+
     def _unknown(self, name: str, normalised: str) -> str:
-        close = difflib.get_close_matches(normalised, self._entries, _SUGGESTIONS, 0.5)
+        known = [*self._entries, *self._aliases]
+        close = difflib.get_close_matches(normalised, known, _SUGGESTIONS, 0.5)
         if close:
             hint = "Did you mean " + " or ".join(f"'{match}'" for match in close) + "?"
         else:
@@ -90,6 +144,11 @@ class Registry(Generic[T]):
     def names(self) -> list[str]:
         """Returns all names, sorted."""
         return sorted(self._entries)
+
+
+BYTE_VOCABULARY = "bytes"  # of UTF-8 bytes: it has no file
+VOCABULARY_ENDING = ".subwords"
+DEFAULT_VOCABULARY = "default"  # the one that a problem declares
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -111,7 +170,22 @@ class VocabularySpec:
     @property
     def filename(self) -> str:
         """Name of the vocabulary's file in a data folder."""
-        return f"vocab.{self.name}.{self.approx_vocab_size}.subwords"
+        return f"vocab.{self.name}.{self.approx_vocab_size}{VOCABULARY_ENDING}"
+
+    @classmethod
+    def of_file(cls, filename: str) -> "VocabularySpec":
+        """Returns the spec of a vocabulary that exists, by the name of its file.
+
+        Raises:
+          ValueError: if no vocabulary has such a name.
+        """
+        match = _VOCABULARY_FILE.fullmatch(filename)
+        if match is None:
+            raise ValueError(
+                "A vocabulary's file must be called vocab.NAME.SIZE.subwords; got "
+                f"'{filename}'."
+            )
+        return cls(name=match[1], approx_vocab_size=int(match[2]), problems=())
 
 
 PROBLEMS: Registry[type[Any]] = Registry("problem")
@@ -122,6 +196,7 @@ VOCABULARIES: Registry[VocabularySpec] = Registry("vocabulary")
 # A score takes references and outputs, at least one, and returns what a reader sees.
 SCORES: Registry[Callable[[Sequence[str], Sequence[str]], str]] = Registry("score")
 
+register_alias = PROBLEMS.register_alias
 register_modality = MODALITIES.register
 register_model = MODELS.register
 register_hparams = HPARAMS.register
@@ -129,7 +204,16 @@ register_score = SCORES.register
 
 
 def register_problem(name: str) -> Callable[[type[T]], type[T]]:
-    """Returns a decorator that files a problem class and sets its `name`."""
+    """Returns a decorator that files a problem class and sets its `name`.
+
+    Raises:
+      ValueError: if the name ends as those of variants do.
+    """
+    if name.endswith(("_rev", "_copy")):
+        raise ValueError(
+            f"The name of a problem must not end in _rev or _copy, which turn any text "
+            f"problem round or copy it; got '{name}'."
+        )
 
     def file_under_name(problem_cls: type[T]) -> type[T]:
         problem_cls.name = name  # type: ignore[attr-defined]
@@ -143,13 +227,28 @@ def register_vocabulary(vocabulary: VocabularySpec) -> VocabularySpec:
     return VOCABULARIES.register(vocabulary.name)(vocabulary)
 
 
-def problem(name: str) -> Any:
-    """Returns a new instance of the registered problem `name`.
+def problem_class(name: str) -> type[Any]:
+    """Returns the problem class `name`, or its variant `name`_rev or `name`_copy.
 
     Raises:
       LookupError: if there is none; the message has the closest names.
+      ValueError: if the problem has no such variant.
     """
-    return PROBLEMS.get(name)()
+    base, *suffixes = _variant_of(name.replace("-", "_").lower())
+    problem_cls = PROBLEMS.get(base)
+    for suffix in filter(None, suffixes):
+        problem_cls = problem_cls.variant(suffix)
+    return problem_cls
+
+
+def _variant_of(name: str) -> tuple[str, ...]:
+    match = _VARIANT.fullmatch(name)
+    return (name,) if match is None else match.groups()
+
+
+def problem(name: str) -> Any:
+    """Returns a new instance of the problem `name`, see `problem_class`."""
+    return problem_class(name)()
 
 
 def import_registrations(usr_dir: str | None = None) -> None:
