@@ -78,13 +78,12 @@ class AudioProblem(problem.Problem):
         sound_file.check_seconds(seconds, self.max_seconds)
         if len(waveform) < self.frames.length:
             raise ValueError(
-                f"A sound of {self.name} must have at least one frame of "
-                f"{self.frame_length_ms} ms; got {1000 * seconds:.1f} ms."
+                f"A sound must last at least one frame, {self.frame_length_ms} ms; "
+                "this one is shorter."
             )
         if not np.isfinite(waveform).all():
             raise ValueError(
-                f"A sound of {self.name} must be of finite numbers; got some that are "
-                "infinite or no numbers."
+                "A sound must be of finite numbers; this one has infinite ones or NaN."
             )
         return waveform.astype(np.float32)
 
@@ -138,7 +137,11 @@ class AudioProblem(problem.Problem):
           FileNotFoundError: if there is no such file.
           ValueError: if it is no sound file, or too short or too long.
         """
-        return self.waveform(pathlib.Path(line.strip()))
+        path = pathlib.Path(line.strip())
+        try:
+            return self.waveform(path)
+        except ValueError as error:
+            raise ValueError(f"'{path}' cannot be heard. {error}") from None
 
 
 class Audio2TextProblem(text_problem.TextTargets, AudioProblem):

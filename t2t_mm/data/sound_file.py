@@ -4,7 +4,6 @@ import io
 import os
 import pathlib
 import re
-import subprocess
 from typing import NamedTuple
 
 import numpy as np
@@ -49,31 +48,25 @@ def read(source: Source, *, max_seconds: float) -> Sound:
     """
     try:
         samples, sample_rate = _read(source, max_seconds)
-    except (
-        ValueError,
-        subprocess.SubprocessError,
-        soundfile.SoundFileError,
-    ) as error:
-        name = (
-            f"A sound file of {len(source)} bytes"
-            if isinstance(source, bytes)
-            else f"'{source}'"
-        )
-        raise ValueError(f"{name} cannot be read as sound. {error}") from None
+    except soundfile.SoundFileError as error:
+        reason = getattr(error, "error_string", str(error)).strip(" .")
+        raise ValueError(
+            "A sound file must be of a format that libsndfile knows, such as WAV, FLAC "
+            f"or OGG, and whole: {reason}."
+        ) from None
     # [samples, channels] -> [samples]
     return Sound(samples.mean(axis=1, dtype=np.float32), sample_rate)
 
 
 def _read(source: Source, max_seconds: float) -> tuple[np.ndarray, int]:
     content = source
-    if sphere.is_sphere(_first_bytes(source)):
-        content = source if isinstance(source, bytes) else source.read_bytes()
-        header = sphere.parse_header(content)
+    start = _first_bytes(source)
+    if sphere.is_sphere(start):
+        header = sphere.parse_header(start)
+        check_seconds(header.seconds, max_seconds)
         if not header.is_compressed:
-            sample_rate = int(header.fields.get("sample_rate", 16000))
-            samples = sphere.decode(content, header)
-            check_seconds(len(samples) / sample_rate, max_seconds)
-            return samples, sample_rate
+            content = source if isinstance(source, bytes) else source.read_bytes()
+            return sphere.decode(content, header), header.sample_rate
         content = sphere.decompress(source)
     with soundfile.SoundFile(
         io.BytesIO(content) if isinstance(content, bytes) else os.fspath(content)
@@ -81,7 +74,9 @@ def _read(source: Source, max_seconds: float) -> tuple[np.ndarray, int]:
         check_seconds(file.frames / file.samplerate, max_seconds)
         samples = file.read(dtype="float32", always_2d=True)
         if len(samples) < file.frames or _is_cut_off(file.extra_info):
-            raise ValueError("It is cut off: its header promises more.")
+            raise ValueError(
+                "A sound file must be as long as its header says; this one is cut off."
+            )
         return samples, file.samplerate
 
 
@@ -91,11 +86,10 @@ def _is_cut_off(notes: str) -> bool:
 
 
 def _first_bytes(source: Source) -> bytes:
-    size = len(sphere.MAGIC)
     if isinstance(source, bytes):
-        return source[:size]
+        return source[: sphere.MAX_HEADER_SIZE]
     with open(source, "rb") as file:
-        return file.read(size)
+        return file.read(sphere.MAX_HEADER_SIZE)
 
 
 def check_seconds(seconds: float, max_seconds: float) -> None:
@@ -106,7 +100,7 @@ def check_seconds(seconds: float, max_seconds: float) -> None:
     """
     if seconds > max_seconds:
         raise ValueError(
-            f"It must last at most {max_seconds:g} seconds; it lasts {seconds:.1f}."
+            f"A sound must last at most {max_seconds:g} seconds; this one is longer."
         )
 
 

@@ -15,14 +15,17 @@ from typing import NamedTuple
 import numpy as np
 
 MAGIC = b"NIST_1A\n"
+MAX_HEADER_SIZE = 1 << 16
 
 # Programs that decompress, and how they are asked to write WAV to standard output.
+FILE = "{}"  # in a command, the path of the file
 DECOMPRESSORS = {
-    "sph2pipe": ("sph2pipe", "-p", "-f", "wav", "{}"),
-    "ffmpeg": ("ffmpeg", "-nostdin", "-v", "error", "-i", "{}", "-f", "wav", "-"),
+    "sph2pipe": ("sph2pipe", "-p", "-f", "wav", FILE),
+    "ffmpeg": ("ffmpeg", "-nostdin", "-v", "error", "-i", FILE, "-f", "wav", "-"),
 }
 MAX_SECONDS_OF_DECOMPRESSION = 120
 
+_SHORTEN_MAGIC = b"ajkg"
 _FIRST_LINES = 16  # bytes: the magic, and the size of the header in a line of 8
 _CODINGS = ("pcm", "ulaw", "mu-law")
 _SAMPLE_TYPES = {("01", 2): "<i2", ("10", 2): ">i2", ("1", 1): "i1"}
@@ -36,10 +39,12 @@ class Header(NamedTuple):
     Attributes:
       size: where the samples begin, in bytes.
       fields: the values by name, such as "sample_rate".
+      is_compressed: whether an external program is needed.
     """
 
     size: int
     fields: Mapping[str, Value]
+    is_compressed: bool
 
     @property
     def coding(self) -> str:
@@ -47,9 +52,14 @@ class Header(NamedTuple):
         return str(self.fields.get("sample_coding", "pcm")).lower()
 
     @property
-    def is_compressed(self) -> bool:
-        """Whether an external program is needed."""
-        return "," in self.coding
+    def sample_rate(self) -> int:
+        """In Hz."""
+        return int(self.fields.get("sample_rate", 16000))
+
+    @property
+    def seconds(self) -> float:
+        """How long the sound is; 0 if the header does not say."""
+        return int(self.fields.get("sample_count", 0)) / self.sample_rate
 
 
 def is_sphere(content: bytes) -> bool:
@@ -70,15 +80,19 @@ def parse_header(content: bytes) -> Header:
         size = int(content[len(MAGIC) : _FIRST_LINES])
         lines = content[_FIRST_LINES:size].decode("ascii", "replace").split("\n")
         end = [line.strip() for line in lines].index("end_head")
-        fields = [line.split(maxsplit=2) for line in lines[:end]]
-        values = {
-            name: _parse_value(kind, value)
-            for name, kind, value in filter(None, fields)
-            if not name.startswith(";")
-        }
+        lines = [line for line in lines[:end] if line.strip() and line[0] != ";"]
+        fields = dict(map(_parse_line, lines))
     except ValueError as error:
-        raise ValueError(f"The SPHERE header is damaged: {error}.") from None
-    return Header(size, values)
+        raise ValueError(f"A SPHERE header must be whole: {error}.") from None
+    # Some files do not say that they are compressed.
+    is_compressed = "," in str(fields.get("sample_coding", ""))
+    is_compressed |= content[size:].startswith(_SHORTEN_MAGIC)
+    return Header(size, fields, is_compressed)
+
+
+def _parse_line(line: str) -> tuple[str, Value]:
+    name, kind, value = (*line.split(maxsplit=2), "", "")[:3]
+    return name, _parse_value(kind, value)
 
 
 def _parse_value(kind: str, value: str) -> Value:
@@ -111,8 +125,8 @@ def decode(content: bytes, header: Header) -> np.ndarray:
     count = int(fields.get("sample_count", len(samples) // channels))
     if len(samples) < count * channels:
         raise ValueError(
-            f"The SPHERE file is cut off: it has {len(samples) // channels} of "
-            f"{count} samples."
+            "A SPHERE file must have as many samples as its header says; this one is "
+            "cut off."
         )
     return samples[: count * channels].reshape(count, channels)
 
@@ -144,14 +158,28 @@ def mu_law_to_linear(codes: np.ndarray) -> np.ndarray:
     return linear.astype(np.float32) / np.float32(2**15)
 
 
-def decompress(source: pathlib.Path | bytes) -> bytes:
-    """Returns a compressed file as a WAV file, with the first program that is there.
-
-    Args:
-      source: path or content.
+def decompressor() -> str:
+    """Returns the first of `DECOMPRESSORS` that is installed.
 
     Raises:
-      FileNotFoundError: if there is no such program; says which to install.
+      FileNotFoundError: if none is; says how to get one.
+    """
+    program = next(filter(shutil.which, DECOMPRESSORS), None)
+    if program is None:
+        raise FileNotFoundError(
+            "SPHERE files that are compressed with shorten need the program "
+            f"{' or '.join(DECOMPRESSORS)} on the PATH; neither is there. Install one: "
+            "apt-get install ffmpeg, or build sph2pipe, which the Linguistic Data "
+            "Consortium gives away."
+        )
+    return program
+
+
+def decompress(source: pathlib.Path | bytes) -> bytes:
+    """Returns a compressed file, given by its path or content, as a WAV file.
+
+    Raises:
+      FileNotFoundError: if there is no program that can do it.
       ValueError: if the program fails.
     """
     if isinstance(source, bytes):
@@ -159,22 +187,15 @@ def decompress(source: pathlib.Path | bytes) -> bytes:
             file.write(source)
             file.flush()
             return decompress(pathlib.Path(file.name))
-    program = next(filter(shutil.which, DECOMPRESSORS), None)
-    if program is None:
-        raise FileNotFoundError(
-            f"'{source}' is compressed with shorten, and needs "
-            f"{' or '.join(DECOMPRESSORS)} on the PATH; neither is there. Install one: "
-            "apt-get install ffmpeg, or build sph2pipe, which the Linguistic Data "
-            "Consortium gives away."
-        )
-    command = [part.replace("{}", str(source)) for part in DECOMPRESSORS[program]]
+    program = decompressor()
     run = subprocess.run(
-        command,
+        [str(source) if part == FILE else part for part in DECOMPRESSORS[program]],
         capture_output=True,
         stdin=subprocess.DEVNULL,
         timeout=MAX_SECONDS_OF_DECOMPRESSION,
     )
     if run.returncode or not run.stdout:
-        message = run.stderr.decode(errors="replace").strip() or "it wrote nothing"
-        raise ValueError(f"{program} cannot decompress '{source}': {message}")
+        lines = run.stderr.decode(errors="replace").split("\n")
+        message = lines[0].replace(str(source), "FILE").strip() or "it wrote nothing"
+        raise ValueError(f"A sound cannot be decompressed by {program}: {message}.")
     return run.stdout
