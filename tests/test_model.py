@@ -90,9 +90,20 @@ def test_an_unknown_modality_is_named():
         tiny_models.make_model(problems={"a": dict(inputs=spec, targets=TEXT)})
 
 
-def test_a_problem_without_inputs_is_refused():
-    with pytest.raises(ValueError, match="Problem 'counting' has no inputs"):
-        tiny_models.make_model(problems={"counting": dict(targets=TEXT)})
+def test_a_class_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="'guessing' has no inputs.*'class_label'"):
+        tiny_models.make_model(problems={"guessing": dict(targets=LABEL)})
+
+
+def test_without_inputs_the_memory_is_the_command():
+    model = tiny_models.make_model(problems={"counting": dict(targets=FRENCH)})
+    batch = {"targets": tf.zeros([2, 5], tf.int32), "targets_length": [5, 0]}
+
+    encoded = model.encode(model.prepare(batch, "counting"), problem="counting")
+
+    command = model.commands[int(SpaceId.FR_TOK)]
+    np.testing.assert_array_equal(encoded.embedded.values, [[command], [command]])
+    np.testing.assert_array_equal(encoded.embedded.mask, [[True], [True]])
 
 
 @pytest.fixture(scope="module")

@@ -147,5 +147,23 @@ class Text2TextProblem(TextInputs, TextTargets):
     batch_size_means_tokens: ClassVar[bool] = True
 
 
+class Text2SelfProblem(TextTargets):
+    """Text alone, for a language model: samples are {"targets": str}."""
+
+    batch_size_means_tokens: ClassVar[bool] = True
+
+    def encode(self, sample: Mapping[str, Any], data_dir: str) -> problem.Record:
+        """Turns a raw sample into the ids of one record."""
+        return {"targets": self.encode_targets(sample["targets"], data_dir)}
+
+    def encode_inputs(self, value: Any, data_dir: str) -> list[int]:
+        """Raises `ValueError`: there are no inputs."""
+        raise ValueError(f"{self.name} has no inputs to encode.")
+
+    def inputs_spec(self, data_dir: str) -> FeatureSpec | None:
+        """Returns None: there are no inputs."""
+        return None
+
+
 class Text2ClassProblem(TextInputs, class_targets.ClassTargets):
     """Text to a class: samples are {"inputs": str, "label": int or name}."""
