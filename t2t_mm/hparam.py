@@ -31,7 +31,8 @@ class HParams:
     """Hyperparameters that every model and the trainer read; models add fields.
 
     Attributes:
-      mixing: how often each problem is drawn; see `data/mixing.py`.
+      mixing: how often each problem is drawn; see `data/mixing.py`. No effect with one
+        problem.
       batch_size: tokens per step of problems whose lengths vary (text).
       batch_examples: examples per step of problems that are not batched by tokens.
       max_buckets: largest number of static shapes per problem.
@@ -265,7 +266,7 @@ def parse_overrides(text: str, hparams_cls: type) -> dict[str, Any]:
     """
     kinds = field_types(hparams_cls)
     overrides: dict[str, Any] = {}
-    for item in _split_outside_brackets(text):
+    for item in _split_at_commas(text):
         field, equals, literal = (part.strip() for part in item.partition("="))
         if not equals or not literal:
             raise ValueError(
@@ -282,15 +283,23 @@ def parse_overrides(text: str, hparams_cls: type) -> dict[str, Any]:
 def _unknown_field(field: str, hparams_cls: type) -> str:
     names = list(field_types(hparams_cls))
     close = difflib.get_close_matches(field, names, 3, 0.5)
+    Commas inside brackets or quotes separate nothing: 'mixing="a:1,b:2",moe_k=1'.
+
     hint = f"Did you mean {' or '.join(close)}?" if close else f"It has: {names}."
     return f"{hparams_cls.__name__} has no field '{field}'. {hint}"
 
 
-def _split_outside_brackets(text: str) -> list[str]:
-    items, depth, current = [], 0, ""
+def _split_at_commas(text: str) -> list[str]:
+    """Splits at the commas that stand outside of brackets and quotes."""
+    items, depth, quote, current = [], 0, "", ""
     for character in text:
-        depth += (character in "([{") - (character in ")]}")
-        if character == "," and depth == 0:
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "'\"":
+            quote = character
+        else:
+            depth += (character in "([{") - (character in ")]}")
+        if character == "," and depth == 0 and not quote:
             items.append(current)
             current = ""
         else:
@@ -318,6 +327,8 @@ def _parse_value(field: str, literal: str, kind: Any) -> Any:
 
 def read_gin(
     targets: Mapping[str, type], files: Sequence[str], bindings: Sequence[str]
+    if quote:
+        raise ValueError(f"A quote ({quote}) must be closed; got '{text}'.")
 ) -> dict[str, dict[str, Any]]:
     """Reads gin files, then bindings, and returns the values bound to each target.
 

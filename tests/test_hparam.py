@@ -132,6 +132,9 @@ def test_an_unknown_set_names_the_closest():
         ("learning_rate_constant=1e-4", {"learning_rate_constant": 1e-4}),
         ("activation_dtype=bfloat16", {"activation_dtype": "bfloat16"}),
         ("activation_dtype='bfloat16'", {"activation_dtype": "bfloat16"}),
+        ('mixing="a:1,b:2"', {"mixing": "a:1,b:2"}),
+        ("mixing='a:1,b:2',moe_k=1", {"mixing": "a:1,b:2", "moe_k": 1}),
+        ("moe_k=1,mixing='a:(1'", {"moe_k": 1, "mixing": "a:(1"}),
         (
             "learning_rate_schedule=constant*linear_warmup",
             {"learning_rate_schedule": "constant*linear_warmup"},
@@ -154,6 +157,7 @@ def test_overrides_are_parsed_by_the_types_of_the_fields(text, values):
         ("moe_k=1,moe_k=2", "`moe_k` is given twice in 'moe_k=1,moe_k=2'"),
         ("hidden_size", "must read name=value, .*; got 'hidden_size'"),
         ("hidden_size=", "must read name=value, .*; got 'hidden_size='"),
+        ("mixing='a:1,b:2", r"A quote \('\) must be closed; got 'mixing='a:1,b:2'"),
         ("hidden_size=1e3", "`hidden_size` must be of type int; got 1000.0"),
         ("hidden_size=big", "`hidden_size` must be of type int; got 'big'"),
         ("hidden_size=True", "`hidden_size` must be of type int; got True"),
