@@ -28,7 +28,9 @@ class ExpertHParams(hparam.HParams):
       moe_num_shared_experts: experts that every position uses besides its own.
       moe_router: "noisy_top_k" (Shazeer et al. 2017), or "softmax": probabilities of
         all experts, without noise; with `moe_k` 1 the gate is the probability itself
-        (Switch), otherwise the gates of the chosen sum to 1 (GShard).
+        (Switch), otherwise the gates of the chosen sum to 1 (GShard). With
+        "noisy_top_k" and `moe_k` 1 the gate is always 1: the task teaches the router
+        nothing, only the balance does.
       moe_router_input: "token", or "token+task": the gate also sees the command.
       moe_balance: "cv" (importance and load, Shazeer et al. 2017), "switch" (Fedus et
         al. 2021), "bias" (a bias per expert for the choice alone, moved against the
@@ -86,5 +88,15 @@ class ExpertHParams(hparam.HParams):
         if self.moe_k > self.moe_num_experts:
             raise ValueError(
                 f"`moe_k` ({self.moe_k}) must be at most `moe_num_experts` "
+        if self.feed_forward == "experts" and self._gate_learns_nothing():
+            raise ValueError(
+                "`moe_k` must be at least 2 with `moe_router` 'noisy_top_k' and "
+                "`moe_balance` 'none'; got 1: every gate would be 1, and nothing would "
+                "teach the router. For one expert take `moe_router` 'softmax'."
+            )
                 f"({self.moe_num_experts})."
             )
+
+    def _gate_learns_nothing(self) -> bool:
+        router = (self.moe_router, self.moe_balance, self.moe_k)
+        return router == ("noisy_top_k", "none", 1)
