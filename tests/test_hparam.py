@@ -189,6 +189,10 @@ def test_overrides_that_do_not_fit_are_errors(text, message):
         dict(activation_dtype="float16"),
         dict(optimizer="sgd"),
         dict(image_stem_filters=(32,)),
+        dict(image_stem_filters=(32, 0)),
+        dict(image_filters=(128, -1)),
+        dict(audio_filters=(0,) * 8),
+        dict(class_label_filters=(1, 0, 2)),
         dict(class_label_filters=(1, 2)),
         dict(class_label_net="flat"),
         dict(image_net="vit"),
@@ -212,6 +216,10 @@ def test_values_out_of_range_are_named(changes):
         dict(moe_capacity_factor=0.5),
         dict(moe_loss_coef=-1.0),
         dict(num_mixer_blocks=-1),
+        dict(kernel_sizes=(3, 4, 15, 15)),
+        dict(kernel_sizes=(3, -1, 15, 15)),
+        dict(dilation_rates=(1, 1, 0, 8)),
+        dict(timing_channels=7),
         dict(moe_num_experts=0),
     ],
 )
@@ -220,6 +228,21 @@ def test_values_of_a_model_out_of_range_are_named(changes):
 
     with pytest.raises(ValueError, match=f"`{field}` must .*got"):
         MultiModelHParams(**changes)
+
+
+def test_a_router_that_nothing_teaches_is_refused():
+    settings = dict(moe_k=1, moe_balance="none")
+
+    with pytest.raises(ValueError, match="`moe_k` must be at least 2 .*'softmax'"):
+        MultiModelHParams(**settings)
+    MultiModelHParams(**settings, moe_router="softmax")
+    MultiModelHParams(**settings, feed_forward="dense")
+    MultiModelHParams(moe_k=1)
+
+
+def test_merging_bins_needs_a_block():
+    with pytest.raises(ValueError, match="`audio_filters` must have a number"):
+        hparam.HParams(audio_filters=(), audio_merge_bins=True, audio_time_stride=1)
 
 
 def test_the_largest_audio_stride_needs_a_block_for_every_halving():

@@ -17,7 +17,9 @@ class ExpertHParams(hparam.HParams):
 
     Attributes:
       feed_forward: "experts", or "dense": one net for all positions that costs each
-        as much as its experts would.
+        as much as its experts would. Of the other fields, a dense net reads `moe_k`,
+        `moe_filter_size`, `moe_activation`, `moe_autoscale` and
+        `moe_num_shared_experts`.
       moe_num_experts: experts in each mixture.
       moe_k: experts that a position uses.
       moe_filter_size: width of an expert.
@@ -38,8 +40,9 @@ class ExpertHParams(hparam.HParams):
       moe_loss_coef: weight of the loss "cv" or "switch".
       moe_bias_rate: how far "bias" moves per step.
       moe_router_z_loss: weight of the mean squared logsumexp of the gate's logits.
-      moe_capacity_factor: rows per expert in training, over perfect balance; 0 for as
-        many as are needed (dropless). Evaluation never drops.
+      moe_capacity_factor: rows per expert in training, over what a perfect balance of
+        the positions that are data needs (under XLA, whose shapes are static, of all
+        positions); 0 for as many as are needed (dropless). Evaluation never drops.
       moe_route_padding: send padding to the experts and count it in losses, as
         Tensor2Tensor did; only to compare with it.
     """
@@ -85,15 +88,15 @@ class ExpertHParams(hparam.HParams):
                 "`moe_balance` 'bias' replaces noise: it needs `moe_router` 'softmax'; "
                 f"got '{self.moe_router}'."
             )
-        if self.moe_k > self.moe_num_experts:
-            raise ValueError(
-                f"`moe_k` ({self.moe_k}) must be at most `moe_num_experts` "
         if self.feed_forward == "experts" and self._gate_learns_nothing():
             raise ValueError(
                 "`moe_k` must be at least 2 with `moe_router` 'noisy_top_k' and "
                 "`moe_balance` 'none'; got 1: every gate would be 1, and nothing would "
                 "teach the router. For one expert take `moe_router` 'softmax'."
             )
+        if self.moe_k > self.moe_num_experts:
+            raise ValueError(
+                f"`moe_k` ({self.moe_k}) must be at most `moe_num_experts` "
                 f"({self.moe_num_experts})."
             )
 
