@@ -159,6 +159,41 @@ def test_classes_are_not_autoregressive(model):
     assert not model.is_autoregressive("small_image")
 
 
+def test_images_share_a_net_whatever_their_size_but_not_their_channels():
+    grey = dataclasses.replace(IMAGE, shape=(24, 40, 1))
+    large = dataclasses.replace(IMAGE, shape=(32, 40, 3))
+    problems = {"colour": IMAGE, "large": large, "grey": grey}
+    net = tiny_models.make_model(
+        problems={
+            name: dict(inputs=spec, targets=LABEL) for name, spec in problems.items()
+        }
+    )
+
+    assert {"image_1", "image_3"} <= net.modalities.keys()
+    assert sum(key.startswith("image") for key in net.modalities) == 2
+    for name, spec in problems.items():
+        batch = {
+            "inputs": tf.zeros([2, *spec.shape], tf.uint8),
+            "inputs_length": tf.constant([1, 0]),
+        }
+        predicted = net.predict(net.prepare(batch, name), problem=name)
+        assert predicted.shape == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("spec", "key"),
+    [
+        (TEXT, "symbol_words_19"),
+        (dataclasses.replace(TEXT, shape=(5,)), "symbol_words_19"),
+        (FeatureSpec(modality="real", shape=(3,)), "real_3"),
+        (FeatureSpec(modality="real", shape=(None, 3)), "real_nx3"),
+        (FeatureSpec(modality="real"), "real"),
+    ],
+)
+def test_numbers_of_other_sizes_have_nets_of_their_own(spec, key):
+    assert modality.Modality.key(spec) == key
+
+
 class _Numbers(modality.Modality):
     """Two numbers, which the body gives without a net."""
 
