@@ -133,6 +133,30 @@ def test_no_position_sees_its_own_target_or_a_later_one(name, problem):
         np.testing.assert_array_equal(is_other[0], np.arange(7) > position)
 
 
+@pytest.mark.parametrize("name", TINY)
+def test_dropped_choices_of_experts_do_not_look_ahead(name):
+    changes = dict(moe_k=2, moe_capacity_factor=1.0)
+    if name == "transformer_tiny":
+        changes["moe_layers"] = (0,)
+    model, problem = _perturbed(name, **changes), "text_to_text"
+    # Long enough for a limit: tables have at least 8 rows.
+    lengths = dict(input_lengths=(9, 6), target_lengths=(40, 40))
+    batch = make_batch(problem, **lengths)
+    output = _run(model, problem, batch, rng=_stream())
+
+    for position in (0, 17, 38):
+        targets = batch["targets"].numpy()
+        targets[1, position:] = 2 + (targets[1, position:] - 1) % 17
+        changed_batch = batch | {"targets": tf.constant(targets)}
+        changed = _run(model, problem, changed_batch, rng=_stream())
+
+        is_other = (changed.outputs.numpy() != output.outputs.numpy()).any(-1)
+        assert not is_other[0].any()
+        np.testing.assert_array_equal(is_other[1], np.arange(40) > position)
+    of_decoder = [s for layer, s in output.experts.items() if "decoder" in layer]
+    assert sum(stats.dropped.numpy() for stats in of_decoder) > 0
+
+
 @pytest.mark.parametrize("padding", [1, 4, 7])
 @pytest.mark.parametrize(("name", "problem"), CASES)
 def test_padding_changes_nothing(name, problem, padding):
@@ -376,13 +400,16 @@ def _compare_with_xla(model, problem):
         )
 
 
-@pytest.mark.parametrize("name", TINY)
-def test_compiled_by_xla_equals_eager(name):
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [*((name, "text_to_class") for name in TINY), ("transformer_tiny", "text_to_text")],
+)
+def test_compiled_by_xla_equals_eager(name, problem):
     model = _perturbed(
         name, **SMALLEST[tiny_models.model_of(tiny_models.make_hparams(name))]
     )
 
-    _compare_with_xla(model, "text_to_class")
+    _compare_with_xla(model, problem)
 
 
 @pytest.mark.slow
