@@ -43,8 +43,13 @@ setuptools.setup(
         "tensorflow>=2.21,<2.22",  # never tensorflow-cpu: tensorflow-text wants this
         "tensorflow-datasets>=4.9.10",
         "tensorflow-text>=2.21,<2.22",
+        "tqdm",
     ],
-    extras_require={"dev": ["mypy", "pytest", "pytest-xdist", "ruff"]},
+    extras_require={
+        # TensorFlow and Beam agree on older releases of protobuf, pyarrow and pillow.
+        "beam": ["apache-beam>=2.77,<3"],
+        "dev": ["mypy", "pytest", "pytest-xdist", "ruff"],
+    },
     entry_points={
         "console_scripts": [
             "t2t-datagen = t2t_mm.bin.t2t_datagen:run",

@@ -14,6 +14,7 @@ Subclasses rarely start here: `data/text_problem.py`, `data/image_problem.py` an
 
 import abc
 import dataclasses
+import enum
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
@@ -22,6 +23,7 @@ from etils import epy
 
 from t2t_mm import registry
 from t2t_mm.data import corpus as corpora
+from t2t_mm.data import downloads
 from t2t_mm.features import FeatureSpec, Split
 
 with epy.lazy_imports():
@@ -31,6 +33,16 @@ DatasetSplit = Split
 Record = dict[str, list[Any]]
 
 DEFAULT_RANDOM_SEED = 429459
+
+
+class Source(enum.Enum):
+    """Where the samples of a problem come from, as things are."""
+
+    NOWHERE = "made up by the problem itself"
+    PATH = "files of the user, in the place that --corpus_path names"
+    DOWNLOADS = "files that are fetched"
+    TFDS = "TensorFlow Datasets"
+    UNKNOWN = "files of the user, who has not said where"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -68,8 +80,12 @@ class Problem(abc.ABC):
       metrics: names of the metrics of an evaluation.
       record_types: "int64" (ids), "float32" (numbers) or "string" (bytes) for each
         feature of a record.
+      record_features: which feature of a record is each feature of a batch.
       corpus: what the samples are made from; None if they are made up.
       corpus_path: where the user has it; set before `generate_samples`.
+      tfds_name: the dataset of TensorFlow Datasets that it reads, through
+        `data/tfds_source.py`, if it reads one: "wmt14_translate/de-en". A problem that
+        has a `corpus` too reads that if the user says where it is.
       random_seed: set before `generate_samples`; `random` and `numpy.random` are
         seeded from it too, for each split differently.
     """
@@ -84,9 +100,35 @@ class Problem(abc.ABC):
         "neg_log_perplexity",
     )
     record_types: ClassVar[Mapping[str, str]] = {"inputs": "int64", "targets": "int64"}
+    record_features: ClassVar[Mapping[str, str]] = {
+        "inputs": "inputs",
+        "targets": "targets",
+    }
     corpus: ClassVar[corpora.Corpus | None] = None
     corpus_path: str | None = None
+    tfds_name: ClassVar[str | None] = None
     random_seed: int = DEFAULT_RANDOM_SEED
+
+    @property
+    def dataset_name(self) -> str:
+        """The problem whose records this one reads; itself, unless it is a variant."""
+        return self.name
+
+    @classmethod
+    def variant(cls, suffix: str) -> type["Problem"]:
+        """Returns the problem with inputs and targets turned round, or copied.
+
+        Args:
+          suffix: "_rev" for the targets as inputs and the inputs as targets, "_copy"
+            for the inputs as both.
+
+        Raises:
+          ValueError: if inputs and targets are not of one kind.
+        """
+        raise ValueError(
+            f"There is no '{cls.name}{suffix}': only problems whose inputs and targets "
+            "are both text can be turned round or copied."
+        )
 
     # Making records.
 
@@ -116,6 +158,25 @@ class Problem(abc.ABC):
           dataset_split: which part to make.
         """
 
+    def sample_parts(
+        self, data_dir: str, tmp_dir: str, dataset_split: Split
+    ) -> Sequence[str]:
+        """Returns names of parts of a split that can be generated side by side.
+
+        A problem with more than one defines `generate_part` too. The order of the parts
+        decides the records.
+        """
+        return ("",)
+
+    def generate_part(
+        self, data_dir: str, tmp_dir: str, dataset_split: Split, part: str
+    ) -> Iterator[dict[str, Any] | Rejected]:
+        """Yields the samples of one of `sample_parts`, as `generate_samples` does."""
+        return self.generate_samples(data_dir, tmp_dir, dataset_split)
+
+    def start_encoding(self, data_dir: str) -> None:  # noqa: B027 - few need it
+        """Prepares for many calls of `encode` with the same data folder."""
+
     def encode(self, sample: Mapping[str, Any], data_dir: str) -> Record:
         """Turns a raw sample into the lists of ints, floats or bytes of one record."""
         return {
@@ -142,12 +203,25 @@ class Problem(abc.ABC):
 
     def generation_settings(self) -> dict[str, Any]:
         """Returns, as JSON, what else decides the records; a change remakes them."""
-        return {}
+        return {} if self.tfds_name is None else {"tfds_name": self.tfds_name}
 
     @property
     def vocabulary_spec(self) -> registry.VocabularySpec | None:
         """The subword vocabulary that the records are encoded with, or None."""
         return None
+
+    def choose_vocabulary(  # noqa: B027 - only text has one
+        self, choice: registry.VocabularySpec | str
+    ) -> None:
+        """Encodes all text with a vocabulary, "bytes" or the "default" one.
+
+        Does nothing to a problem without text.
+        """
+
+    @property
+    def vocabulary_choice(self) -> str:
+        """What was chosen: the file of a vocabulary, "bytes" or "default"."""
+        return registry.DEFAULT_VOCABULARY
 
     def generate_text_for_vocab(self, data_dir: str, tmp_dir: str) -> Iterator[str]:
         """Yields the training text from which `vocabulary_spec` is built."""
@@ -158,6 +232,17 @@ class Problem(abc.ABC):
     def sample_texts(self, sample: Mapping[str, Any]) -> Iterator[str]:
         """Yields the texts of a sample that are encoded with the vocabulary."""
         yield from ()
+
+    @property
+    def source(self) -> Source:
+        """Where the samples come from, going by what the user has said."""
+        if self.corpus is not None and self.corpus_path is not None:
+            return Source.PATH
+        if self.corpus is not None and self.corpus.downloads:
+            return Source.DOWNLOADS
+        if self.tfds_name is not None:
+            return Source.TFDS
+        return Source.NOWHERE if self.corpus is None else Source.UNKNOWN
 
     def require_corpus_path(self) -> str:
         """Returns the user's path of `corpus`.
@@ -171,6 +256,21 @@ class Problem(abc.ABC):
         if self.corpus is None:
             raise ValueError(f"{type(self).__name__} must define `corpus`.")
         raise FileNotFoundError(self.corpus.help_page(self.name, self.corpus_path))
+
+    def corpus_folder(self, tmp_dir: str) -> str:
+        """Returns where `corpus` is: the user's path, or else what was downloaded.
+
+        Args:
+          tmp_dir: where downloads are kept; they are fetched if they are not there.
+
+        Raises:
+          FileNotFoundError: if the user must have the corpus and has not said where.
+          OSError: if a file cannot be fetched; names the files and where to put them.
+          ValueError: if a file has another content than it should.
+        """
+        if self.source is Source.DOWNLOADS and self.corpus is not None:
+            return downloads.fetch(self.corpus, tmp_dir)
+        return self.require_corpus_path()
 
     # Reading records.
 
