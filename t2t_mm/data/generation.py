@@ -89,7 +89,7 @@ def generate(
         try:
             splits, rejected = run.write_splits(pool)
         except KeyboardInterrupt:
-            logging.info("datagen | the same command goes on where %s is", problem.name)
+            logging.info("datagen | %s | the same command goes on here", problem.name)
             raise
         made = dataclasses.replace(wanted, splits=splits, rejected=rejected)
         _publish(made, folder, data_dir)
@@ -125,7 +125,7 @@ def reasons_to_make(
         splits={},
         vocabulary=vocabulary.existing(problem, data_dir),
     )
-    return _existing(wanted, data_dir)[1]
+    return _existing(problem, wanted, data_dir)[1]
 
 
 def _wanted(
