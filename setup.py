@@ -41,6 +41,7 @@ setuptools.setup(
         "sacrebleu>=2.5",
         "sentencepiece>=0.2.1,<0.3",
         "soundfile",
+        "soxr",
         "tensorboard",  # TensorFlow 2.21 does not bring it
         "tensorflow>=2.21,<2.22",  # never tensorflow-cpu: tensorflow-text wants this
         "tensorflow-datasets>=4.9.10",

@@ -12,11 +12,14 @@ from t2t_mm.problems import (
     imagenet,
     imdb,
     libreoffice_help,
+    librispeech,
     mini_speech,
     mnist,
+    speech_folder,
     text_folders,
     tfds_pairs,
     wmt,
+    wsj_speech,
 )
 from t2t_mm.problems.miniworld import problems as miniworld
 
@@ -32,10 +35,13 @@ __all__ = [
     "imagenet",
     "imdb",
     "libreoffice_help",
+    "librispeech",
     "mini_speech",
     "miniworld",
     "mnist",
+    "speech_folder",
     "text_folders",
     "tfds_pairs",
     "wmt",
+    "wsj_speech",
 ]

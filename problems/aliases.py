@@ -15,7 +15,7 @@ _SMALL_ENFR = (
     "United Nations and of giga-fren away for a small one."
 )
 _TUNE = "It has the splits of its corpus, without a special one for tuning."
-_PARTS = "Which parts of the corpus it has is in docs/data.md."
+_LETTERS = "It has letters instead of subwords: --vocabulary=NAME changes that."
 
 # {new name: {old name: what differs}}.
 ALIASES: dict[str, dict[str, str]] = {
@@ -92,18 +92,15 @@ ALIASES: dict[str, dict[str, str]] = {
         "image_mscoco_characters_tune": f"{_SUBWORDS} {_TUNE}",
         "image_mscoco_characters_test": _SUBWORDS,
     },
+    "speech_folder": {
+        "common_voice": _PATH.format("speech_folder"),
+        "common_voice_clean": _PATH.format("speech_folder"),
+    },
     "wsj_speech": {
-        "audio_wsj_tokens_8k_tune": _TUNE,
-        "audio_wsj_tokens_8k_test": "",
+        "audio_wsj_tokens_8k_tune": f"{_LETTERS} {_TUNE}",
+        "audio_wsj_tokens_8k_test": _LETTERS,
         "audio_wsj_characters_tune": _TUNE,
         "audio_wsj_characters_test": "",
-    },
-    "librispeech": {
-        "librispeech_clean": _PARTS,
-        "librispeech_clean_small": _PARTS,
-        "librispeech_noisy": _PARTS,
-        "librispeech_train_full_test_clean": _PARTS,
-        "librispeech_train_full_test_other": _PARTS,
     },
 }
 

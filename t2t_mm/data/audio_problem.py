@@ -23,13 +23,15 @@ class AudioProblem(problem.Problem):
     """A problem whose inputs are waveforms.
 
     A record holds 16-bit little-endian PCM; a batch log-mel spectrograms
-    `[batch, frames, num_mel_bins, 1]`.
+    `[batch, frames, num_mel_bins, 1 + num_deltas]`.
 
     Attributes:
       sample_rate: in Hz.
       num_mel_bins: frequencies per frame.
       frame_length_ms: length of a frame in milliseconds.
       frame_step_ms: time between frames in milliseconds.
+      num_deltas: how many derivatives with respect to time follow each number: 0, 1 or
+        2; they are further channels.
       max_seconds: longest sound; a longer one is a bad sample.
     """
 
@@ -37,6 +39,7 @@ class AudioProblem(problem.Problem):
     num_mel_bins: ClassVar[int] = 40
     frame_length_ms: ClassVar[int] = 25
     frame_step_ms: ClassVar[int] = 20
+    num_deltas: ClassVar[int] = 0
     max_seconds: ClassVar[float] = 60.0
     record_types: ClassVar[Mapping[str, str]] = {"inputs": "string", "targets": "int64"}
 
@@ -101,7 +104,7 @@ class AudioProblem(problem.Problem):
         return FeatureSpec(
             modality="audio_spectral",
             space_id=SpaceId.AUDIO_SPECTRAL,
-            shape=(None, self.num_mel_bins, 1),
+            shape=(None, self.num_mel_bins, 1 + self.num_deltas),
             dtype="float32",
         )
 
@@ -117,7 +120,7 @@ class AudioProblem(problem.Problem):
     def preprocess(
         self, features: dict[str, Any], padded_lengths: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Maps PCM to log-mel `[batch, frames, num_mel_bins, 1]`."""
+        """Maps PCM to log-mel `[batch, frames, num_mel_bins, 1 + num_deltas]`."""
         features = super().preprocess(features, padded_lengths)
         num_samples = padded_lengths["inputs"] * self.frames.step
         # Pads each row with zeros; a row never has more samples than its frames.
@@ -127,8 +130,10 @@ class AudioProblem(problem.Problem):
             fixed_length=num_samples * _BYTES_PER_SAMPLE,
         )
         waveforms = tf.cast(samples, tf.float32) / _PCM_SCALE
-        spectrograms = audio.log_mel(waveforms, features["inputs_length"], self.frames)
-        return {**features, "inputs": spectrograms[..., tf.newaxis]}
+        num_frames = features["inputs_length"]
+        spectrograms = audio.log_mel(waveforms, num_frames, self.frames)
+        inputs = audio.with_deltas(spectrograms, num_frames, self.num_deltas)
+        return {**features, "inputs": inputs}
 
     def read_input(self, line: str) -> np.ndarray:
         """Reads the sound file that `line` names.
@@ -148,3 +153,15 @@ class Audio2TextProblem(text_problem.TextTargets, AudioProblem):
     """Speech to text: samples are {"inputs": waveform, "targets": str}."""
 
     scores: ClassVar[tuple[str, ...]] = ("cer", "wer")
+
+
+class SpeechRecognitionProblem(Audio2TextProblem):
+    """Speech to text with the features of Tensor2Tensor's speech recognition.
+
+    80 frequencies every 10 ms, and how fast and faster they change: 12 times the
+    numbers of an `Audio2TextProblem`, for corpora of many hours.
+    """
+
+    num_mel_bins: ClassVar[int] = 80
+    frame_step_ms: ClassVar[int] = 10
+    num_deltas: ClassVar[int] = 2

@@ -25,7 +25,6 @@ DOCUMENTED = {
     "parsing_english_ptb8k": "wsj_parsing",
     "wmt_parsing_tokens_8k": "wsj_parsing",
     "audio_wsj_tokens_8k_tune": "wsj_speech",
-    "librispeech_clean": "librispeech",
     "sentiment_imdb": "imdb",
     "text2text_tmpdir": "text2text_folder",
 }
