@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from t2t_mm import hparam
@@ -66,3 +67,26 @@ def test_an_unknown_vocab_type_is_refused():
 
     with pytest.raises(ValueError, match="'subword' or 'byte'; got 'words'"):
         Wrong().feature_specs("")
+
+
+class _Stories(text_problem.Text2SelfProblem):
+    name = "stories"
+    vocab_type = text_problem.VocabType.BYTE
+
+    def generate_samples(self, data_dir, tmp_dir, dataset_split):
+        yield {"targets": "a cat"}
+        yield {"targets": "a dog"}
+
+
+def test_a_language_model_has_targets_only(tmp_path):
+    problem = _Stories()
+    generation.generate(problem, str(tmp_path), str(tmp_path))
+
+    hparams = hparam.HParams(batch_size=64, max_buckets=1)
+    (batch,) = pipeline.eval_dataset(problem, Split.EVAL, str(tmp_path), hparams)
+
+    assert set(batch) == {"targets", "targets_length"}
+    filled = batch["targets_length"].numpy() > 0
+    texts = [problem.decode_targets(ids, "") for ids in batch["targets"].numpy()]
+    assert sorted(np.array(texts)[filled]) == ["a cat", "a dog"]
+    assert set(problem.feature_specs("")) == {"targets"}
