@@ -29,13 +29,15 @@ setuptools.setup(
     python_requires=">=3.11,<3.14",
     install_requires=[
         "absl-py",
-        "etils[epy]",
+        "dm-tree",
+        "etils[epath,epy]",
         "gin-config>=0.5",
         "google-crc32c",
         "importlib_resources",  # tensorflow-datasets needs it without saying so
         "matplotlib",
         "numpy>=1.26,<3",
         "pillow",
+        "requests",
         "sacrebleu>=2.5",
         "sentencepiece>=0.2.1,<0.3",
         "soundfile",
@@ -44,6 +46,7 @@ setuptools.setup(
         "tensorflow-datasets>=4.9.10",
         "tensorflow-text>=2.21,<2.22",
         "tqdm",
+        "urllib3",
     ],
     extras_require={
         # TensorFlow and Beam agree on older releases of protobuf, pyarrow and pillow.
