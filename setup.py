@@ -31,6 +31,7 @@ setuptools.setup(
         "absl-py",
         "dm-tree",
         "etils[epath,epy]",
+        "fonttools",  # emoji are pictures in a font
         "gin-config>=0.5",
         "google-crc32c",
         "importlib_resources",  # tensorflow-datasets needs it without saying so

@@ -210,6 +210,12 @@ class Problem(abc.ABC):
         """The subword vocabulary that the records are encoded with, or None."""
         return None
 
+    @property
+    def vocabulary_files(self) -> tuple[str, ...]:
+        """Files of a data folder that say what the ids of records mean."""
+        spec = self.vocabulary_spec
+        return () if spec is None else (spec.filename,)
+
     def choose_vocabulary(  # noqa: B027 - only text has one
         self, choice: registry.VocabularySpec | str
     ) -> None:

@@ -59,7 +59,11 @@ def make(data_dir, corpus_paths):
 
 
 def _samples(made, data_dir, count=3):
-    samples = made.generate_samples(data_dir, data_dir, Split.TRAIN)
+    samples = (
+        sample
+        for sample in made.generate_samples(data_dir, data_dir, Split.TRAIN)
+        if not isinstance(sample, problem.Rejected)
+    )
     return [sample for sample, _ in zip(samples, range(count), strict=False)]
 
 

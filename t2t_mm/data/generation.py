@@ -73,7 +73,7 @@ def generate(
         workers.pool(options.num_workers) as pool,
     ):
         wanted = _wanted(problem, data_dir, tmp_dir, options)
-        existing, reasons = _existing(wanted, data_dir)
+        existing, reasons = _existing(problem, wanted, data_dir)
         if existing is not None:
             logging.info("datagen | %s is up to date in %s", problem.name, data_dir)
             return existing
@@ -89,7 +89,7 @@ def generate(
         try:
             splits, rejected = run.write_splits(pool)
         except KeyboardInterrupt:
-            logging.info("datagen | the same command goes on where %s is", problem.name)
+            logging.info("datagen | %s | the same command goes on here", problem.name)
             raise
         made = dataclasses.replace(wanted, splits=splits, rejected=rejected)
         _publish(made, folder, data_dir)
@@ -125,7 +125,7 @@ def reasons_to_make(
         splits={},
         vocabulary=vocabulary.existing(problem, data_dir),
     )
-    return _existing(wanted, data_dir)[1]
+    return _existing(problem, wanted, data_dir)[1]
 
 
 def _wanted(
@@ -173,7 +173,7 @@ def _corpus_setting(problem: problems.Problem, data_dir: str) -> str | None:
 
 
 def _existing(
-    wanted: manifests.Manifest, data_dir: str
+    problem: problems.Problem, wanted: manifests.Manifest, data_dir: str
 ) -> tuple[manifests.Manifest | None, list[str]]:
     """Returns the manifest of data that need not be made, or reasons to make it."""
     try:
@@ -183,6 +183,11 @@ def _existing(
     if existing is None:
         return None, ["there are no records"]
     reasons = _differences(existing, wanted) + existing.missing_or_resized(data_dir)
+    reasons += [
+        f"'{file}' is missing"
+        for file in problem.vocabulary_files
+        if not os.path.exists(os.path.join(data_dir, file))
+    ]
     return (None, reasons) if reasons else (existing, [])
 
 

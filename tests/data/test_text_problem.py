@@ -31,6 +31,28 @@ def test_labels_are_read_as_numbers_or_names(tmp_path):
     assert batch["targets_length"].numpy().tolist() == [1, 1, 1]
 
 
+class _Words(text_problem.Text2SelfProblem):
+    name = "words"
+    vocab_type = text_problem.VocabType.BYTE
+
+    def generate_samples(self, data_dir, tmp_dir, dataset_split):
+        yield {"targets": "one"}
+        yield {"targets": "three"}
+
+
+def test_text_alone_has_no_inputs(tmp_path):
+    generation.generate(_Words(), str(tmp_path), str(tmp_path))
+
+    hparams = hparam.HParams(batch_size=24, max_buckets=1)
+    (batch,) = pipeline.eval_dataset(_Words(), Split.EVAL, str(tmp_path), hparams)
+
+    assert set(batch) == {"targets", "targets_length"}
+    assert batch["targets"].shape == (2, 8)
+    texts = [_Words().decode_targets(ids, "") for ids in batch["targets"].numpy()]
+    assert sorted(texts) == ["one", "three"]
+    assert sorted(batch["targets_length"].numpy()) == [4, 6]
+
+
 def test_the_spec_of_a_class():
     spec = _Sentiment().feature_specs("")["targets"]
 
