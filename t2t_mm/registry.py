@@ -15,7 +15,7 @@ import importlib
 import pathlib
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from absl import logging
@@ -193,11 +193,14 @@ MODALITIES: Registry[type[Any]] = Registry("modality")
 MODELS: Registry[type[Any]] = Registry("model")
 HPARAMS: Registry[Callable[[], Any]] = Registry("hparams set", "an")
 VOCABULARIES: Registry[VocabularySpec] = Registry("vocabulary")
+# A score takes references and outputs, at least one, and returns what a reader sees.
+SCORES: Registry[Callable[[Sequence[str], Sequence[str]], str]] = Registry("score")
 
 register_alias = PROBLEMS.register_alias
 register_modality = MODALITIES.register
 register_model = MODELS.register
 register_hparams = HPARAMS.register
+register_score = SCORES.register
 
 
 def register_problem(name: str) -> Callable[[type[T]], type[T]]:

@@ -1,5 +1,7 @@
 """Problems whose inputs are sound."""
 
+import os
+import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -7,11 +9,10 @@ import numpy as np
 from etils import epy
 
 from t2t_mm import problem
-from t2t_mm.data import audio, text_problem
+from t2t_mm.data import audio, sound_file, text_problem
 from t2t_mm.features import FeatureSpec, SpaceId
 
 with epy.lazy_imports():
-    import soundfile
     import tensorflow as tf
 
 _PCM_SCALE = 32767  # largest int16
@@ -29,12 +30,14 @@ class AudioProblem(problem.Problem):
       num_mel_bins: frequencies per frame.
       frame_length_ms: length of a frame in milliseconds.
       frame_step_ms: time between frames in milliseconds.
+      max_seconds: longest sound; a longer one is a bad sample.
     """
 
     sample_rate: ClassVar[int] = 16000
     num_mel_bins: ClassVar[int] = 40
     frame_length_ms: ClassVar[int] = 25
     frame_step_ms: ClassVar[int] = 20
+    max_seconds: ClassVar[float] = 60.0
     record_types: ClassVar[Mapping[str, str]] = {"inputs": "string", "targets": "int64"}
 
     @property
@@ -47,19 +50,46 @@ class AudioProblem(problem.Problem):
             num_mel_bins=self.num_mel_bins,
         )
 
-    def encode_inputs(self, value: Any, data_dir: str) -> list[bytes]:
-        """Returns a float32 `[samples]` waveform as 16-bit PCM.
+    def waveform(self, value: Any) -> np.ndarray:
+        """Returns a raw input as float32 `[samples]` at `sample_rate`.
+
+        Args:
+          value: floats between -1 and 1 of shape `[samples]`, at `sample_rate`; or the
+            path of a sound file, or its content. Channels of a file are averaged.
 
         Raises:
-          ValueError: if it is empty, not of rank 1, or not of floats.
+          FileNotFoundError: if there is no such file.
+          ValueError: if it is something else, damaged, shorter than a frame or longer
+            than `max_seconds`.
         """
+        if isinstance(value, os.PathLike):
+            value = pathlib.Path(value)
+        if isinstance(value, pathlib.Path | bytes):
+            sound = sound_file.read(value, max_seconds=self.max_seconds)
+            value = sound_file.resample(*sound, self.sample_rate)
         waveform = np.asarray(value)
-        if waveform.ndim != 1 or not waveform.size or waveform.dtype.kind != "f":
+        if waveform.ndim != 1 or waveform.dtype.kind != "f":
             raise ValueError(
-                f"A waveform of {self.name} must be float32 of shape [samples]; got "
-                f"{waveform.dtype} of shape {list(waveform.shape)}."
+                f"A sound of {self.name} must be a path, the bytes of a sound file, or "
+                f"floats of shape [samples]; got {waveform.dtype} of shape "
+                f"{list(waveform.shape)}."
             )
-        scaled = np.rint(np.clip(waveform, -1.0, 1.0) * _PCM_SCALE)
+        seconds = len(waveform) / self.sample_rate
+        sound_file.check_seconds(seconds, self.max_seconds)
+        if len(waveform) < self.frames.length:
+            raise ValueError(
+                f"A sound must last at least one frame, {self.frame_length_ms} ms; "
+                "this one is shorter."
+            )
+        if not np.isfinite(waveform).all():
+            raise ValueError(
+                "A sound must be of finite numbers; this one has infinite ones or NaN."
+            )
+        return waveform.astype(np.float32)
+
+    def encode_inputs(self, value: Any, data_dir: str) -> list[bytes]:
+        """Returns a raw input as 16-bit PCM; `waveform` says what it may be."""
+        scaled = np.rint(np.clip(self.waveform(value), -1.0, 1.0) * _PCM_SCALE)
         return [scaled.astype("<i2").tobytes()]
 
     def inputs_length(self, inputs: Sequence[bytes]) -> int:
@@ -81,6 +111,7 @@ class AudioProblem(problem.Problem):
             **super().generation_settings(),
             "sample_rate": self.sample_rate,
             "frame_step_ms": self.frame_step_ms,
+            "max_seconds": self.max_seconds,
         }
 
     def preprocess(
@@ -100,23 +131,20 @@ class AudioProblem(problem.Problem):
         return {**features, "inputs": spectrograms[..., tf.newaxis]}
 
     def read_input(self, line: str) -> np.ndarray:
-        """Reads the sound file that `line` names; channels are averaged.
+        """Reads the sound file that `line` names.
 
         Raises:
           FileNotFoundError: if there is no such file.
-          ValueError: if it has another sample rate.
+          ValueError: if it is no sound file, or too short or too long.
         """
-        path = line.strip()
-        with open(path, "rb") as file:
-            waveform, rate = soundfile.read(file, dtype="float32", always_2d=True)
-        if rate != self.sample_rate:
-            raise ValueError(
-                f"A sound of {self.name} must have {self.sample_rate} samples per "
-                f"second; '{path}' has {rate}. Convert it, for example with: sox "
-                f"'{path}' -r {self.sample_rate} converted.wav"
-            )
-        return waveform.mean(axis=1)
+        path = pathlib.Path(line.strip())
+        try:
+            return self.waveform(path)
+        except ValueError as error:
+            raise ValueError(f"'{path}' cannot be heard. {error}") from None
 
 
 class Audio2TextProblem(text_problem.TextTargets, AudioProblem):
     """Speech to text: samples are {"inputs": waveform, "targets": str}."""
+
+    scores: ClassVar[tuple[str, ...]] = ("cer", "wer")
