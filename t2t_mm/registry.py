@@ -101,12 +101,14 @@ class VocabularySpec:
       approx_vocab_size: number of ids to aim at; a small corpus gives fewer.
       problems: names of the problems from whose training text it is built, in order.
       bytes_per_problem: how much text of each problem is sampled, in bytes.
+      reserved_tokens: texts that get an id each, such as " /NP" with its space.
     """
 
     name: str
     approx_vocab_size: int = 2**13
     problems: tuple[str, ...]
     bytes_per_problem: int = 5_000_000
+    reserved_tokens: tuple[str, ...] = ()
 
     @property
     def filename(self) -> str:

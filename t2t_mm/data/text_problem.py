@@ -27,11 +27,13 @@ class TextCodec(problem.Problem):
       vocabulary: name of a registered vocabulary that several problems share; None for
         one of the problem's own.
       approx_vocab_size: number of subwords of a vocabulary of the problem's own.
+      additional_reserved_tokens: texts that have an id each in such a vocabulary.
     """
 
     vocab_type: str = VocabType.SUBWORD
     vocabulary: ClassVar[str | None] = None
     approx_vocab_size: int = 2**13
+    additional_reserved_tokens: Sequence[str] = ()
 
     @property
     def vocabulary_spec(self) -> registry.VocabularySpec | None:
@@ -49,6 +51,7 @@ class TextCodec(problem.Problem):
             name=self.name,
             approx_vocab_size=self.approx_vocab_size,
             problems=(self.name,),
+            reserved_tokens=tuple(self.additional_reserved_tokens),
         )
 
     def text_encoder(self, data_dir: str) -> text_encoder.TextEncoder:

@@ -73,6 +73,9 @@ def _notes_path(path: str) -> str:
 def _notes(spec: registry.VocabularySpec, options: GenerationOptions) -> dict[str, Any]:
     fields = dataclasses.asdict(spec)
     fields["problems"] = list(spec.problems)
+    fields["reserved_tokens"] = list(spec.reserved_tokens)
+    if not spec.reserved_tokens:
+        del fields["reserved_tokens"]  # as in notes from before there were any
     return {"spec": fields, "max_cases": options.max_cases}
 
 
@@ -94,7 +97,9 @@ def _build(
         )
         for member in _members(problem, spec, options)
     )
-    model = text_encoder.build_subwords(texts, spec.approx_vocab_size)
+    model = text_encoder.build_subwords(
+        texts, spec.approx_vocab_size, spec.reserved_tokens
+    )
     notes = json.dumps(_notes(spec, options), indent=1) + "\n"
     manifests.write_atomically(_notes_path(path), notes.encode())
     manifests.write_atomically(path, model)
