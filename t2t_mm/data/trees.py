@@ -129,8 +129,6 @@ class _Reader:
     def read_line(
         self, number: int, line: str
     ) -> Iterator[FoundTree | problem.Rejected]:
-        if self._open and _NOT_UTF8.search(line):
-            self._note("bytes that are not UTF-8")
         outside = False
         for token in _TOKEN.findall(line):
             if token == "(":
@@ -179,6 +177,8 @@ class _Reader:
 
     def _read_atom(self, token: str) -> Iterator[problem.Rejected]:
         bracket = self._open[-1]
+        if _NOT_UTF8.search(token):
+            self._note("bytes that are not UTF-8")
         if bracket.is_empty:
             bracket.label = token
             yield from self._begin_anew()
@@ -276,7 +276,20 @@ def delinearize(words: Sequence[str], symbols: str) -> Tree:
     Raises:
       IllFormedError: if they make none; says what is wrong.
     """
-    all_symbols = symbols.split(" ") if symbols else []
+    tree = read_symbols(symbols)
+    num_tags = sum(1 for _ in tree.leaves())
+    if num_tags != len(words):
+        raise IllFormedError(f"There must be a tag for each of {len(words)} words; got {num_tags}.")
+    return _with_words(tree, iter(words))
+
+
+def read_symbols(symbols: str) -> Tree:
+    """Returns the tree of symbols with empty words.
+
+    Raises:
+      IllFormedError: if they are no tree; says what is wrong.
+    """
+    all_symbols = [symbol for symbol in symbols.split(" ") if symbol]
     closed = {symbol[1:] for symbol in all_symbols if symbol.startswith(CLOSING)}
     parts: list[Tree | str] = []  # constituents, and symbols that are not closed
     for symbol in all_symbols:
@@ -284,11 +297,7 @@ def delinearize(words: Sequence[str], symbols: str) -> Tree:
             _close(parts, symbol[1:], closed)
         else:
             parts.append(symbol)
-    tree = _whole_tree(parts, closed)
-    tags = [leaf.label for leaf in tree.leaves()]
-    if len(tags) != len(words):
-        raise IllFormedError(f"There are {len(tags)} tags for {len(words)} words.")
-    return _with_words(tree, iter(words))
+    return _whole_tree(parts, closed)
 
 
 def _close(parts: list[Tree | str], label: str, closed: Set[str]) -> None:
