@@ -41,44 +41,6 @@ _SPLIT_WORDS = {
 }
 _WORD = re.compile(r"[a-z]+")
 
-_GUM_FILE = re.compile(r"GUM_(academic|bio|court|interview|news|voyage)_([a-z]+)")
-GUM_SPLITS = {
-    **dict.fromkeys(
-        (
-            "exposure",
-            "librarians",
-            "byron",
-            "emperor",
-            "loan",
-            "negligence",
-            "cyclone",
-            "gaming",
-            "homeopathic",
-            "iodine",
-            "athens",
-            "coron",
-        ),
-        Split.EVAL,
-    ),
-    **dict.fromkeys(
-        (
-            "discrimination",
-            "eegimaa",
-            "dvorak",
-            "jespersen",
-            "insanity",
-            "mitigation",
-            "hill",
-            "libertarian",
-            "nasa",
-            "sensitive",
-            "oakland",
-            "vavau",
-        ),
-        Split.TEST,
-    ),
-}
-
 # One id each, where SentencePiece would make two or three: what closes the constituents
 # of the Penn Treebank, and its tags of more than letters.
 _LABELS = (
@@ -203,19 +165,7 @@ class TreebankFolder(ParsingProblem):
         Raises:
           FileNotFoundError: if there are no trees to train on.
         """
-        files: dict[Split | None, list[str]] = collections.defaultdict(list)
-        for file in filter(lambda file: has_trees(folder, file), list_files(folder)):
-            files[self.named_split(file)].append(file)
-        unnamed = files.pop(None, [])
-        if Split.TRAIN not in files:
-            files[Split.TRAIN] = unnamed
-        elif unnamed:
-            logging.warning(
-                "%s | %d files are of no split and are left out, such as '%s'",
-                self.name,
-                len(unnamed),
-                unnamed[0],
-            )
+        files = self._files_by_split(folder)
         if not files[Split.TRAIN]:
             raise FileNotFoundError(
                 "There are no trees to train on. "
@@ -228,6 +178,24 @@ class TreebankFolder(ParsingProblem):
             return Source(files[split])
         return Source(files[Split.TRAIN], [split])
 
+    def _files_by_split(self, folder: str) -> dict[Split, list[str]]:
+        """Returns the files of training, and of each other split that has a name."""
+        named: dict[Split, list[str]] = collections.defaultdict(list)
+        unnamed: list[str] = []
+        for file in filter(lambda file: has_trees(folder, file), list_files(folder)):
+            split = self.named_split(file)
+            (unnamed if split is None else named[split]).append(file)
+        if Split.TRAIN not in named:
+            return {**named, Split.TRAIN: unnamed}
+        if unnamed:
+            logging.info(
+                "%s | %d files are of no split and are left out, such as '%s'",
+                self.name,
+                len(unnamed),
+                unnamed[0],
+            )
+        return named
+
     def named_split(self, file: str) -> Split | None:
         """Returns the split that a file, or a folder that it is in, is named for."""
         for part in reversed(pathlib.PurePath(file.lower()).parts):
@@ -235,26 +203,6 @@ class TreebankFolder(ParsingProblem):
                 if word in _SPLIT_WORDS:
                     return _SPLIT_WORDS[word]
         return None
-
-
-@registry.register_problem("mini_parsing")
-class MiniParsing(TreebankFolder):
-    """English from Wikipedia, papers, courts and news; the split is the corpus's."""
-
-    corpus = corpora.Corpus(
-        name="gum_constituency",
-        title="the phrase-structure trees of GUM, a corpus of Georgetown University",
-        obtain=(
-            "git clone https://github.com/amir-zeldes/gum; PATH is its folder const. "
-            "Read are the genres whose texts may be used freely (CC-BY, CC-BY-SA)."
-        ),
-        layout="GUM_academic_art.ptb and so on, at any depth and with any ending.",
-    )
-
-    def named_split(self, file: str) -> Split | None:
-        """Returns the split of a document by its name; None for other genres."""
-        match = _GUM_FILE.match(os.path.basename(file))
-        return GUM_SPLITS.get(match[2], Split.TRAIN) if match else None
 
 
 def list_files(folder: str) -> Iterator[str]:

@@ -279,7 +279,9 @@ def delinearize(words: Sequence[str], symbols: str) -> Tree:
     tree = read_symbols(symbols)
     num_tags = sum(1 for _ in tree.leaves())
     if num_tags != len(words):
-        raise IllFormedError(f"There must be a tag for each of {len(words)} words; got {num_tags}.")
+        raise IllFormedError(
+            f"There must be a tag for each of {len(words)} words; got {num_tags}."
+        )
     return _with_words(tree, iter(words))
 
 

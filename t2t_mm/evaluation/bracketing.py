@@ -1,8 +1,8 @@
 """Labelled brackets that two trees over the same words have in common.
 
-Counted as EVALB does with COLLINS.prm, by which published parsers are compared: TOP does
-not count, nor does punctuation, ADVP and PRT are the same, and a constituent of nothing
-but punctuation is none. Unlike EVALB, the tags of the reference decide what is
+Counted as EVALB does with COLLINS.prm, by which published parsers are compared: TOP
+does not count, nor does punctuation, ADVP and PRT are the same, and a constituent of
+nothing but punctuation is none. Unlike EVALB, the tags of the reference decide what is
 punctuation in both trees, and an output that is no tree counts as one without brackets.
 """
 

@@ -6,6 +6,7 @@ import pathlib
 import struct
 
 import numpy as np
+import parsing_corpora
 
 HELP_FOLDER = "usr/share/libreoffice/help"
 FASHION_FOLDER = "usr/share/datasets/fashion-mnist"
@@ -52,7 +53,7 @@ def make_all(root):
     # The last 5,000 training images are the dev split.
     write_fashion_part(root, "train", count=5030)
     write_fashion_part(root, "t10k", count=30)
-    return {"debian": str(root)}
+    return {"debian": str(root), **parsing_corpora.make(root)}
 
 
 def animal_texts():
