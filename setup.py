@@ -43,6 +43,7 @@ setuptools.setup(
         "tensorflow>=2.21,<2.22",  # never tensorflow-cpu: tensorflow-text wants this
         "tensorflow-datasets>=4.9.10",
         "tensorflow-text>=2.21,<2.22",
+        "tqdm",
     ],
     extras_require={"dev": ["mypy", "pytest", "pytest-xdist", "ruff"]},
     entry_points={

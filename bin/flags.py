@@ -216,7 +216,7 @@ def select_problems(patterns: Sequence[str]) -> list[str]:
                     f"{', '.join(names)}."
                 )
         else:
-            cls: type[problems.Problem] = registry.PROBLEMS.get(pattern)
+            cls: type[problems.Problem] = registry.problem_class(pattern)
             matches = [cls.name]
         selected.update(dict.fromkeys(matches))
     return list(selected)

@@ -23,6 +23,7 @@ from t2t_mm.data import generation, manifest, vocabulary
 from t2t_mm.data.options import GenerationOptions
 
 PROGRAM = "t2t-datagen"
+DEFAULT_VOCAB_SIZE = 2**13  # as in the paper
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,12 +34,14 @@ class Job:
       data_dir: where records go.
       tmp_dir: where downloads go.
       usr_dir: the user's modules, or None.
+      lanes: how many problems are made at a time.
       options: seed, limits and corpora.
     """
 
     data_dir: str
     tmp_dir: str
     usr_dir: str | None
+    lanes: int
     options: GenerationOptions
 
 
@@ -53,6 +56,7 @@ def define_flags() -> flags.FlagValues:
     common_flags.define_debug(values)
     _define_selection(values)
     _define_generation(values)
+    _define_vocabulary(values)
     return values
 
 
@@ -91,10 +95,36 @@ def _define_generation(values: flags.FlagValues) -> None:
         lower_bound=0,
         flag_values=values,
     )
+    flags.DEFINE_float(
+        "max_bad_percent",
+        1.0,
+        "Largest share of bad samples, in percent, above which a corpus is refused.",
+        lower_bound=0.0,
+        upper_bound=100.0,
+        flag_values=values,
+    )
     flags.DEFINE_integer(
         "num_workers",
-        1,
-        "How many problems to make at the same time, each in a process.",
+        0,
+        "How many processes work at the same time; 0 for one per core.",
+        lower_bound=0,
+        flag_values=values,
+    )
+
+
+def _define_vocabulary(values: flags.FlagValues) -> None:
+    flags.DEFINE_string(
+        "vocabulary",
+        None,
+        "Vocabulary of all text: a name of your own, for one built from the selected "
+        "problems and shared by all that name it; 'bytes'; or 'default', what each "
+        "problem declares. If not given, existing records keep theirs.",
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "vocab_size",
+        None,
+        f"Number of subwords of --vocabulary. Default {DEFAULT_VOCAB_SIZE}.",
         lower_bound=1,
         flag_values=values,
     )
@@ -115,17 +145,18 @@ def main(argv: Sequence[str]) -> None:
     if values.only_list:
         sys.stdout.write("".join(f"{name}\n" for name in names))
         return
+    names = list(dict.fromkeys(registry.problem(n).dataset_name for n in names))
     common_flags.require(values, "data_dir")
-    job = _job(values)
+    job = _job(values, names)
     if values.verify:
         _run_all(names, lambda name: _verify(name, job.data_dir))
         return
     common_flags.make_folder("data_dir", job.data_dir)
     common_flags.make_folder("tmp_dir", job.tmp_dir)
-    if values.num_workers == 1 or len(names) == 1:
+    if job.lanes == 1:
         _run_all(names, lambda name: _generate(name, job))
     else:
-        _generate_in_processes(names, job, values.num_workers)
+        _generate_in_processes(names, job)
 
 
 def _selected(values: flags.FlagValues) -> list[str]:
@@ -145,17 +176,45 @@ def _selected(values: flags.FlagValues) -> list[str]:
     return kept
 
 
-def _job(values: flags.FlagValues) -> Job:
+def _job(values: flags.FlagValues, names: Sequence[str]) -> Job:
     default_tmp_dir = os.path.join(tempfile.gettempdir(), "t2t_datagen")
+    data_dir = os.path.expanduser(values.data_dir)
+    num_workers = values.num_workers or len(os.sched_getaffinity(0))
+    lanes = min(num_workers, len(names))
     return Job(
-        data_dir=os.path.expanduser(values.data_dir),
+        data_dir=data_dir,
         tmp_dir=os.path.expanduser(values.tmp_dir or default_tmp_dir),
         usr_dir=values.t2t_usr_dir,
+        lanes=lanes,
         options=GenerationOptions(
             random_seed=values.random_seed,
             max_cases=values.max_cases,
+            max_bad_percent=values.max_bad_percent,
+            num_workers=num_workers // lanes,
+            vocabulary=_vocabulary(values, names, data_dir),
             corpus_paths=common_flags.parse_corpus_paths(values.corpus_path),
         ),
+    )
+
+
+def _vocabulary(
+    values: flags.FlagValues, names: Sequence[str], data_dir: str
+) -> registry.VocabularySpec | str | None:
+    """Returns the choice of --vocabulary."""
+    name = values.vocabulary
+    if name in (None, registry.BYTE_VOCABULARY, registry.DEFAULT_VOCABULARY):
+        if values.vocab_size:
+            raise ValueError(
+                "--vocab_size is for a vocabulary of yours: give --vocabulary=NAME too."
+            )
+        return name
+    if name in registry.VOCABULARIES.names():
+        known = registry.VOCABULARIES.get(name)
+        size = values.vocab_size or known.approx_vocab_size
+        return dataclasses.replace(known, approx_vocab_size=size)
+    members = [registry.problem(problem_name) for problem_name in names]
+    return vocabulary.declare(
+        name, values.vocab_size or DEFAULT_VOCAB_SIZE, members, data_dir
     )
 
 
@@ -198,17 +257,19 @@ def _raise_failures(errors: Mapping[str, Exception], total: int) -> None:
         )
 
 
-def _generate_in_processes(names: Sequence[str], job: Job, num_workers: int) -> None:
+def _generate_in_processes(names: Sequence[str], job: Job) -> None:
     # Shared vocabularies first: two workers must not build one at the same time.
     shared = {}
     for name in names:
-        problem = registry.problem(name)
-        if problem.vocabulary_spec and len(problem.vocabulary_spec.problems) > 1:
-            shared[problem.vocabulary_spec.name] = problem
+        problem = job.options.configured(registry.problem(name))
+        vocabulary.choose(problem, job.data_dir, job.options.vocabulary)
+        spec = problem.vocabulary_spec
+        if spec is not None and spec.problems != (problem.name,):
+            shared[spec.filename] = problem
     for problem in shared.values():
         vocabulary.ensure(problem, job.data_dir, job.tmp_dir, job.options)
     executor = concurrent.futures.ProcessPoolExecutor(
-        num_workers, multiprocessing.get_context("spawn")
+        job.lanes, multiprocessing.get_context("spawn")
     )
     with executor:
         futures = {name: executor.submit(_work, name, job) for name in names}

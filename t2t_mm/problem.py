@@ -22,6 +22,7 @@ from etils import epy
 
 from t2t_mm import registry
 from t2t_mm.data import corpus as corpora
+from t2t_mm.data import downloads
 from t2t_mm.features import FeatureSpec, Split
 
 with epy.lazy_imports():
@@ -68,8 +69,12 @@ class Problem(abc.ABC):
       metrics: names of the metrics of an evaluation.
       record_types: "int64" (ids), "float32" (numbers) or "string" (bytes) for each
         feature of a record.
+      record_features: which feature of a record is each feature of a batch.
       corpus: what the samples are made from; None if they are made up.
       corpus_path: where the user has it; set before `generate_samples`.
+      tfds_name: the dataset of TensorFlow Datasets that it reads, through
+        `data/tfds_source.py`, if it reads one: "wmt14_translate/de-en". A problem that
+        has a `corpus` too reads that if the user says where it is.
       random_seed: set before `generate_samples`; `random` and `numpy.random` are
         seeded from it too, for each split differently.
     """
@@ -84,9 +89,35 @@ class Problem(abc.ABC):
         "neg_log_perplexity",
     )
     record_types: ClassVar[Mapping[str, str]] = {"inputs": "int64", "targets": "int64"}
+    record_features: ClassVar[Mapping[str, str]] = {
+        "inputs": "inputs",
+        "targets": "targets",
+    }
     corpus: ClassVar[corpora.Corpus | None] = None
     corpus_path: str | None = None
+    tfds_name: ClassVar[str | None] = None
     random_seed: int = DEFAULT_RANDOM_SEED
+
+    @property
+    def dataset_name(self) -> str:
+        """The problem whose records this one reads; itself, unless it is a variant."""
+        return self.name
+
+    @classmethod
+    def variant(cls, suffix: str) -> type["Problem"]:
+        """Returns the problem with inputs and targets turned round, or copied.
+
+        Args:
+          suffix: "_rev" for the targets as inputs and the inputs as targets, "_copy"
+            for the inputs as both.
+
+        Raises:
+          ValueError: if inputs and targets are not of one kind.
+        """
+        raise ValueError(
+            f"There is no '{cls.name}{suffix}': only problems whose inputs and targets "
+            "are both text can be turned round or copied."
+        )
 
     # Making records.
 
@@ -116,6 +147,25 @@ class Problem(abc.ABC):
           dataset_split: which part to make.
         """
 
+    def sample_parts(
+        self, data_dir: str, tmp_dir: str, dataset_split: Split
+    ) -> Sequence[str]:
+        """Returns names of parts of a split that can be generated side by side.
+
+        A problem with more than one defines `generate_part` too. The order of the parts
+        decides the records.
+        """
+        return ("",)
+
+    def generate_part(
+        self, data_dir: str, tmp_dir: str, dataset_split: Split, part: str
+    ) -> Iterator[dict[str, Any] | Rejected]:
+        """Yields the samples of one of `sample_parts`, as `generate_samples` does."""
+        return self.generate_samples(data_dir, tmp_dir, dataset_split)
+
+    def start_encoding(self, data_dir: str) -> None:  # noqa: B027 - few need it
+        """Prepares for many calls of `encode` with the same data folder."""
+
     def encode(self, sample: Mapping[str, Any], data_dir: str) -> Record:
         """Turns a raw sample into the lists of ints, floats or bytes of one record."""
         return {
@@ -142,12 +192,25 @@ class Problem(abc.ABC):
 
     def generation_settings(self) -> dict[str, Any]:
         """Returns, as JSON, what else decides the records; a change remakes them."""
-        return {}
+        return {} if self.tfds_name is None else {"tfds_name": self.tfds_name}
 
     @property
     def vocabulary_spec(self) -> registry.VocabularySpec | None:
         """The subword vocabulary that the records are encoded with, or None."""
         return None
+
+    def choose_vocabulary(  # noqa: B027 - only text has one
+        self, choice: registry.VocabularySpec | str
+    ) -> None:
+        """Encodes all text with a vocabulary, "bytes" or the "default" one.
+
+        Does nothing to a problem without text.
+        """
+
+    @property
+    def vocabulary_choice(self) -> str:
+        """What was chosen: the file of a vocabulary, "bytes" or "default"."""
+        return registry.DEFAULT_VOCABULARY
 
     def generate_text_for_vocab(self, data_dir: str, tmp_dir: str) -> Iterator[str]:
         """Yields the training text from which `vocabulary_spec` is built."""
@@ -171,6 +234,21 @@ class Problem(abc.ABC):
         if self.corpus is None:
             raise ValueError(f"{type(self).__name__} must define `corpus`.")
         raise FileNotFoundError(self.corpus.help_page(self.name, self.corpus_path))
+
+    def corpus_folder(self, tmp_dir: str) -> str:
+        """Returns where `corpus` is: the user's path, or else what was downloaded.
+
+        Args:
+          tmp_dir: where downloads are kept; they are fetched if they are not there.
+
+        Raises:
+          FileNotFoundError: if the user must have the corpus and has not said where.
+          OSError: if a file cannot be fetched; names the files and where to put them.
+          ValueError: if a file has another content than it should.
+        """
+        if self.corpus_path is None and self.corpus and self.corpus.downloads:
+            return downloads.fetch(self.corpus, tmp_dir)
+        return self.require_corpus_path()
 
     # Reading records.
 

@@ -21,6 +21,8 @@ from typing import Any, Generic, TypeVar
 T = TypeVar("T")
 
 _SNAKE_CASE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+_VOCABULARY_FILE = re.compile(r"vocab\.([a-z0-9_]+)\.(\d+)\.subwords")
+_VARIANT = re.compile(r"(.+?)(_rev)?(_copy)?")
 _SUGGESTIONS = 3
 
 
@@ -92,6 +94,11 @@ class Registry(Generic[T]):
         return sorted(self._entries)
 
 
+BYTE_VOCABULARY = "bytes"  # of UTF-8 bytes: it has no file
+VOCABULARY_ENDING = ".subwords"
+DEFAULT_VOCABULARY = "default"  # the one that a problem declares
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class VocabularySpec:
     """A subword vocabulary that several problems share.
@@ -113,7 +120,22 @@ class VocabularySpec:
     @property
     def filename(self) -> str:
         """Name of the vocabulary's file in a data folder."""
-        return f"vocab.{self.name}.{self.approx_vocab_size}.subwords"
+        return f"vocab.{self.name}.{self.approx_vocab_size}{VOCABULARY_ENDING}"
+
+    @classmethod
+    def of_file(cls, filename: str) -> "VocabularySpec":
+        """Returns the spec of a vocabulary that exists, by the name of its file.
+
+        Raises:
+          ValueError: if no vocabulary has such a name.
+        """
+        match = _VOCABULARY_FILE.fullmatch(filename)
+        if match is None:
+            raise ValueError(
+                "A vocabulary's file must be called vocab.NAME.SIZE.subwords; got "
+                f"'{filename}'."
+            )
+        return cls(name=match[1], approx_vocab_size=int(match[2]), problems=())
 
 
 PROBLEMS: Registry[type[Any]] = Registry("problem")
@@ -128,7 +150,16 @@ register_hparams = HPARAMS.register
 
 
 def register_problem(name: str) -> Callable[[type[T]], type[T]]:
-    """Returns a decorator that files a problem class and sets its `name`."""
+    """Returns a decorator that files a problem class and sets its `name`.
+
+    Raises:
+      ValueError: if the name ends as those of variants do.
+    """
+    if name.endswith(("_rev", "_copy")):
+        raise ValueError(
+            f"The name of a problem must not end in _rev or _copy, which turn any text "
+            f"problem round or copy it; got '{name}'."
+        )
 
     def file_under_name(problem_cls: type[T]) -> type[T]:
         problem_cls.name = name  # type: ignore[attr-defined]
@@ -142,13 +173,28 @@ def register_vocabulary(vocabulary: VocabularySpec) -> VocabularySpec:
     return VOCABULARIES.register(vocabulary.name)(vocabulary)
 
 
-def problem(name: str) -> Any:
-    """Returns a new instance of the registered problem `name`.
+def problem_class(name: str) -> type[Any]:
+    """Returns the problem class `name`, or its variant `name`_rev or `name`_copy.
 
     Raises:
       LookupError: if there is none; the message has the closest names.
+      ValueError: if the problem has no such variant.
     """
-    return PROBLEMS.get(name)()
+    base, *suffixes = _variant_of(name.replace("-", "_").lower())
+    problem_cls = PROBLEMS.get(base)
+    for suffix in filter(None, suffixes):
+        problem_cls = problem_cls.variant(suffix)
+    return problem_cls
+
+
+def _variant_of(name: str) -> tuple[str, ...]:
+    match = _VARIANT.fullmatch(name)
+    return (name,) if match is None else match.groups()
+
+
+def problem(name: str) -> Any:
+    """Returns a new instance of the problem `name`, see `problem_class`."""
+    return problem_class(name)()
 
 
 def import_registrations(usr_dir: str | None = None) -> None:

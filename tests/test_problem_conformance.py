@@ -39,10 +39,10 @@ def make(data_dir, corpus_paths):
 
     @functools.cache
     def generated(name):
-        made = registry.problem(name)
         cases = options.GenerationOptions(
             max_cases=MAX_CASES, corpus_paths=corpus_paths
         )
+        made = cases.configured(registry.problem(name))
         generation.generate(made, data_dir, data_dir, cases)
         return made
 

@@ -22,6 +22,19 @@ class Download:
     num_bytes: int | None = None
     sha256: str | None = None
 
+    def __post_init__(self) -> None:
+        """Checks that `file` stays below the folder.
+
+        Raises:
+          ValueError: if it does not.
+        """
+        parts = self.file.split("/")
+        if os.path.isabs(self.file) or not all(parts) or {".", ".."} & set(parts):
+            raise ValueError(
+                f"`file` of a download must be a path below the corpus's folder, such "
+                f"as 'train.zip'; got '{self.file}'."
+            )
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Corpus:
@@ -32,6 +45,8 @@ class Corpus:
       title: what it is, in one line.
       obtain: how to get it: whom to ask, what it costs, or which command fetches it.
       layout: what PATH must hold, one file or folder per line.
+      licence: who may use it and for what, in one line.
+      stand_ins: problems of the same kind that anybody can make.
       downloads: files that can be fetched without asking; empty for a corpus that the
         user must have.
     """
@@ -40,6 +55,8 @@ class Corpus:
     title: str
     obtain: str = ""
     layout: str = ""
+    licence: str = ""
+    stand_ins: tuple[str, ...] = ()
     downloads: tuple[Download, ...] = ()
 
     def help_page(self, problem_name: str, path: str | None) -> str:
@@ -55,9 +72,20 @@ class Corpus:
         ]
         if self.obtain:
             lines.append(f"How to obtain it: {self.obtain}")
+        if self.licence:
+            lines.append(f"Licence: {self.licence}")
         if self.layout:
-            lines.append(f"What PATH must hold: {self.layout}")
+            lines.append(f"What PATH must hold: {indent_more_lines(self.layout)}")
+        if self.stand_ins:
+            names = " or ".join(f"--problem={name}" for name in self.stand_ins)
+            lines.append(f"Free for everybody instead: {names}")
         return "\n".join(lines)
+
+
+def indent_more_lines(text: str) -> str:
+    """Returns a text of one line as it is, and one of several below its heading."""
+    lines = text.strip().splitlines()
+    return text if len(lines) == 1 else "".join(f"\n  {line}" for line in lines)
 
 
 def describe(path: str | None) -> str:

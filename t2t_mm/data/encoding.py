@@ -67,7 +67,8 @@ def _batch(
 ) -> InputBatch:
     is_filler = positions == pipeline.FILLER
     sources = np.where(is_filler, positions[0], positions)
-    payloads = [tfrecord.encode_example({"inputs": encoded[row]}) for row in sources]
+    feature = problem.record_features["inputs"]
+    payloads = [tfrecord.encode_example({feature: encoded[row]}) for row in sources]
     lengths = np.array([problem.inputs_length(encoded[row]) for row in sources])
     lengths = np.where(is_filler, 0, lengths)
     features = pipeline.parse_batch(

@@ -1,31 +1,41 @@
 """Making the records of a problem: samples -> encoded -> shuffled shards -> manifest.
 
-Everything is written into a folder of its own and moved into place when it is whole;
-the manifest comes last, and reading needs the manifest. So a run that is interrupted,
-at any moment, leaves either the old data, or the new, or none.
+Samples are encoded in chunks (chunks.py), by several processes, and the chunks sorted
+into shards (shard_writer.py); memory does not grow with the corpus. Everything is
+written into a folder of its own and moved into place when it is whole; the manifest
+comes last, and reading needs the manifest. So a run that is interrupted, at any moment,
+leaves either the old data, or the new, or none; the next one goes on where it was.
 """
 
+import collections
 import contextlib
 import dataclasses
 import fcntl
-import itertools
+import functools
 import json
 import os
 import re
 import shutil
-import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from absl import logging
 
 from t2t_mm import problem as problems
+from t2t_mm import registry
+from t2t_mm.data import (
+    chunks,
+    progress,
+    records,
+    shard_writer,
+    vocabulary,
+    workers,
+)
 from t2t_mm.data import manifest as manifests
-from t2t_mm.data import shard_writer, tfrecord, vocabulary
 from t2t_mm.data.options import GenerationOptions, corpus_fingerprint
 from t2t_mm.features import Split
 
-SECONDS_BETWEEN_LOG_LINES = 5.0
+WANTED_FILE = "wanted.json"  # what an unfinished generation is of
 
 
 def generate(
@@ -44,20 +54,26 @@ def generate(
 
     Raises:
       FileNotFoundError: if a corpus is needed that the user has not named.
-      ValueError: if a sample cannot be encoded, a split is empty, or another process is
+      ValueError: if too many samples are bad, a split is empty, or another process is
         making the same problem.
     """
     options = options or GenerationOptions()
     os.makedirs(data_dir, exist_ok=True)
     os.makedirs(tmp_dir, exist_ok=True)
-    options.configure(problem)
-    with _locked_folder(problem.name, data_dir) as folder:
+    if problem.name != problem.dataset_name:  # a variant reads another's records
+        problem = registry.problem(problem.dataset_name)
+    problem = options.configured(problem)
+    with (
+        _locked_folder(problem.name, data_dir) as folder,
+        workers.pool(options.num_workers) as pool,
+    ):
         wanted = _wanted(problem, data_dir, tmp_dir, options)
         existing, reasons = _existing(wanted, data_dir)
         if existing is not None:
             logging.info("datagen | %s is up to date in %s", problem.name, data_dir)
             return existing
         logging.info("datagen | making %s: %s", problem.name, "; ".join(reasons))
+        _start_or_go_on(wanted, folder)
         run = _Run(
             problem=problem,
             data_dir=data_dir,
@@ -65,8 +81,10 @@ def generate(
             folder=folder,
             options=options,
         )
-        made = dataclasses.replace(wanted, splits=run.write_splits())
+        splits, rejected = run.write_splits(pool)
+        made = dataclasses.replace(wanted, splits=splits, rejected=rejected)
         _publish(made, folder, data_dir)
+        shutil.rmtree(folder)
         return made
 
 
@@ -74,12 +92,13 @@ def _wanted(
     problem: problems.Problem, data_dir: str, tmp_dir: str, options: GenerationOptions
 ) -> manifests.Manifest:
     """Builds the vocabulary if need be; returns a manifest without files yet."""
+    built = vocabulary.ensure(problem, data_dir, tmp_dir, options)
     return manifests.Manifest(
         problem=problem.name,
         generator_version=problem.generator_version,
         settings=_settings(problem, data_dir, options),
         splits={},
-        vocabulary=vocabulary.ensure(problem, data_dir, tmp_dir, options),
+        vocabulary=built,
     )
 
 
@@ -94,6 +113,7 @@ def _settings(
         "random_seed": options.random_seed,
         "shards": {str(s["split"]): s["shards"] for s in problem.dataset_splits},
         "problem": problem.generation_settings(),
+        "vocabulary_choice": problem.vocabulary_choice,
     }
     return json.loads(json.dumps(settings))  # as it will be read back
 
@@ -101,10 +121,9 @@ def _settings(
 def _corpus_setting(problem: problems.Problem, data_dir: str) -> str:
     """Fingerprints the corpus; without its path, existing records are trusted."""
     if problem.corpus_path is None:
-        with contextlib.suppress(ValueError):
-            existing = manifests.load(problem.name, data_dir)
-            if existing is not None and existing.settings.get("corpus"):
-                return existing.settings["corpus"]
+        existing = manifests.load_or_none(problem.name, data_dir)
+        if existing is not None and existing.settings.get("corpus"):
+            return existing.settings["corpus"]
     return corpus_fingerprint(problem.require_corpus_path())
 
 
@@ -136,7 +155,10 @@ def _differences(old: manifests.Manifest, new: manifests.Manifest) -> list[str]:
 
 @contextlib.contextmanager
 def _locked_folder(problem_name: str, data_dir: str) -> Iterator[str]:
-    """Gives an empty folder to write into, and removes it afterwards."""
+    """Gives the folder to write into, for one process at a time.
+
+    It is left behind by an error or an interruption, so that the next run goes on.
+    """
     folder = os.path.join(data_dir, f"{problem_name}.incomplete")
     with open(os.path.join(data_dir, f".{problem_name}.lock"), "w") as lock:
         try:
@@ -146,12 +168,21 @@ def _locked_folder(problem_name: str, data_dir: str) -> Iterator[str]:
                 f"Another process is making {problem_name} in {data_dir}. Wait for it, "
                 "or end it."
             ) from None
-        shutil.rmtree(folder, ignore_errors=True)
-        os.mkdir(folder)
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        yield folder
+
+
+def _start_or_go_on(wanted: manifests.Manifest, folder: str) -> None:
+    """Empties the folder unless it holds the beginnings of what is wanted."""
+    path = os.path.join(folder, WANTED_FILE)
+    content = json.dumps(dataclasses.asdict(wanted), sort_keys=True).encode()
+    if os.path.exists(path):
+        with open(path, "rb") as file:
+            if file.read() == content:
+                logging.info("datagen | %s | going on where it ended", wanted.problem)
+                return
+    shutil.rmtree(folder, ignore_errors=True)
+    os.mkdir(folder)
+    manifests.write_atomically(path, content)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -164,52 +195,77 @@ class _Run:
     folder: str
     options: GenerationOptions
 
-    def write_splits(self) -> dict[Split, manifests.SplitFiles]:
-        """Writes all splits and returns their files."""
-        with contextlib.ExitStack() as stack:
-            writers = {}
-            for part in self.problem.dataset_splits:
-                split, num_shards = Split(part["split"]), part["shards"]
-                writers[split] = shard_writer.SplitWriter(
-                    self.problem.name,
-                    split,
-                    num_shards=num_shards,
-                    folder=self.folder,
-                )
-                stack.callback(writers[split].close)
-            if self.problem.is_generate_per_split:
-                for split, writer in writers.items():
-                    self._write(split, itertools.repeat(writer))
-            else:
-                self._write(Split.TRAIN, itertools.cycle(_deal(writers)))
-            for split, writer in writers.items():
-                self._check_not_empty(split, writer.count)
-            seed = self.options.random_seed
-            return {split: writer.finish(seed) for split, writer in writers.items()}
+    def write_splits(
+        self, pool: workers.Pool
+    ) -> tuple[dict[Split, manifests.SplitFiles], dict[str, Any]]:
+        """Writes all splits; returns their files, and what was rejected."""
+        streams = chunks.streams_of(self.problem, self.data_dir, self.tmp_dir)
+        results = {
+            label: self._encode(label, streams[label], pool) for label in streams
+        }
+        counts = collections.Counter[Split]()
+        for result in results.values():
+            counts.update(result.counts)
+        for part in self.problem.dataset_splits:
+            self._check_not_empty(Split(part["split"]), counts)
+        files = {
+            Split(part["split"]): self._merge(part["split"], part["shards"], pool)
+            for part in self.problem.dataset_splits
+        }
+        rejected = {
+            label: result.rejections.to_json()
+            for label, result in results.items()
+            if result.rejections.reasons
+        }
+        return files, rejected
 
-    def _write(self, split: Split, writers: Iterable[shard_writer.SplitWriter]) -> None:
-        name = self.problem.name
-        label = f"{name} {split}" if self.problem.is_generate_per_split else name
-        samples = _with_progress(self._samples(split), label)
-        for number, (sample, writer) in enumerate(zip(samples, writers, strict=False)):
-            try:
-                record = self.problem.encode(sample, self.data_dir)
-                _check_types(record, self.problem.record_types)
-                payload = tfrecord.encode_example(record)
-            except (KeyError, ValueError) as error:
-                raise ValueError(
-                    f"Sample {number} of {name} ({split}) cannot be encoded: {error} "
-                    f"It has the keys {sorted(sample)}."
-                ) from error
-            writer.add(payload, *self.problem.record_lengths(record))
+    def _encode(
+        self, label: str, streams: Sequence[chunks.Stream], pool: workers.Pool
+    ) -> chunks.Result:
+        """Writes the chunks of some streams."""
+        encoder = chunks.Encoder(
+            problem=self.problem,
+            data_dir=self.data_dir,
+            tmp_dir=self.tmp_dir,
+            folder=self.folder,
+            options=self.options,
+        )
+        if len(streams) > 1 and not self.options.max_cases:
+            results = pool.map(encoder.encode_stream, streams)
+        else:
+            results = pool.map(encoder.encode, self._chunks(encoder, streams))
+        total = chunks.empty_result()
+        title = f"{self.problem.name} {label}"
+        with progress.Progress(title, "samples") as bar:
+            for result in results:
+                bar.add(result.rejections.num_samples)
+                total.update(result)
+                self._check_rejections(total, title, is_whole=False)
+        self._check_rejections(total, title, is_whole=True)
+        for line in total.rejections.lines():
+            logging.warning("datagen | %s | left out %s", title, line)
+        return total
 
-    def _samples(self, split: Split) -> Iterator[Any]:
-        self.options.seed_generators(self.problem, split)
-        samples = self.problem.generate_samples(self.data_dir, self.tmp_dir, split)
-        return itertools.islice(samples, self.options.max_cases or None)
+    def _check_rejections(
+        self, result: chunks.Result, title: str, *, is_whole: bool
+    ) -> None:
+        limit = self.options.max_bad_percent
+        result.rejections.check(title, limit, is_whole=is_whole)
 
-    def _check_not_empty(self, split: Split, count: int) -> None:
-        if count:
+    def _chunks(
+        self, encoder: chunks.Encoder, streams: Sequence[chunks.Stream]
+    ) -> Iterator[chunks.Chunk]:
+        """Generates the chunks of streams, up to `max_cases` samples together."""
+        remaining = self.options.max_cases or None
+        for stream in streams:
+            for chunk in encoder.chunks(stream, remaining):
+                remaining = remaining and remaining - len(chunk.samples)
+                yield chunk
+            if remaining == 0:
+                return
+
+    def _check_not_empty(self, split: Split, counts: Mapping[Split, int]) -> None:
+        if counts[split]:
             return
         advice = f"make `generate_samples` yield some, or leave {split} out"
         if not self.problem.is_generate_per_split and self.options.max_cases:
@@ -221,39 +277,37 @@ class _Run:
             f"none. Either {advice} of `dataset_splits`."
         )
 
+    def _merge(
+        self, split: Split, num_shards: int, pool: workers.Pool
+    ) -> manifests.SplitFiles:
+        """Writes the shards of a split from the chunks."""
+        name, split = self.problem.name, Split(split)
+        write = functools.partial(
+            _write_shard,
+            folder=self.folder,
+            split=split,
+            names=records.shard_names(name, split, num_shards),
+        )
+        shards = []
+        with progress.Progress(f"{name} {split}", "shards", num_shards) as bar:
+            for shard in pool.map(write, range(num_shards)):
+                shards.append(shard)
+                bar.add(1)
+        index_path = os.path.join(self.folder, records.index_name(name, split))
+        index = shard_writer.join_index(shards, index_path)
+        return manifests.SplitFiles(shards=tuple(shards), index=index)
 
-def _check_types(record: problems.Record, record_types: Mapping[str, str]) -> None:
-    for name, values in record.items():
-        found = tfrecord.value_type(name, values)
-        expected = record_types.get(name, found)
-        if found != expected:
-            raise ValueError(
-                f"`record_types` says that '{name}' is {expected}; the record has "
-                f"{found}, as {type(values[0]).__name__}."
-            )
 
-
-def _deal(
-    writers: Mapping[Split, shard_writer.SplitWriter],
-) -> list[shard_writer.SplitWriter]:
-    """Returns a writer per shard, small splits first: they get some of few samples."""
-    by_size = sorted(writers.values(), key=lambda writer: writer.num_shards)
-    return [writer for writer in by_size for _ in range(writer.num_shards)]
-
-
-def _with_progress(samples: Iterable[Any], label: str) -> Iterator[Any]:
-    start = last_line = time.monotonic()
-    count = 0
-    for sample in samples:
-        yield sample
-        count += 1
-        now = time.monotonic()
-        if now - last_line >= SECONDS_BETWEEN_LOG_LINES:
-            last_line = now
-            rate = count / (now - start)
-            logging.info("datagen | %s | %d samples | %.0f/s", label, count, rate)
-    seconds = time.monotonic() - start
-    logging.info("datagen | %s | %d samples in %.1f s", label, count, seconds)
+def _write_shard(
+    shard: int, *, folder: str, split: Split, names: Sequence[str]
+) -> manifests.File:
+    return shard_writer.write_shard(
+        chunks.chunk_paths(folder),
+        split,
+        shard=shard,
+        num_shards=len(names),
+        path=os.path.join(folder, names[shard]),
+    )
 
 
 def _publish(manifest: manifests.Manifest, folder: str, data_dir: str) -> None:

@@ -14,7 +14,7 @@ import google_crc32c
 
 from t2t_mm.features import Split
 
-FORMAT = 1
+FORMAT = 2
 _READ_BYTES = 1 << 20
 
 
@@ -73,6 +73,8 @@ class Manifest:
       settings: whatever else decided the records, as JSON.
       splits: files by split.
       vocabulary: None if there is none.
+      rejected: samples that made no record, by stream and reason: how many, the names
+        of the first, and whether they were harmless.
     """
 
     problem: str
@@ -80,6 +82,7 @@ class Manifest:
     settings: dict[str, Any]
     splits: dict[Split, SplitFiles]
     vocabulary: Vocabulary | None
+    rejected: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def files(self) -> list[File]:
         """Returns all files of all splits."""
@@ -201,6 +204,14 @@ def load(problem_name: str, data_dir: str) -> Manifest | None:
             ) from None
 
 
+def load_or_none(problem_name: str, data_dir: str) -> Manifest | None:
+    """Returns the manifest of a problem, or None if there is none that can be read."""
+    try:
+        return load(problem_name, data_dir)
+    except ValueError:
+        return None
+
+
 def _from_json(fields: Mapping[str, Any]) -> Manifest:
     if fields["format"] != FORMAT:
         raise ValueError(f"format {fields['format']}, this version reads {FORMAT}")
@@ -216,4 +227,5 @@ def _from_json(fields: Mapping[str, Any]) -> Manifest:
             for split, files in fields["splits"].items()
         },
         vocabulary=fields["vocabulary"] and Vocabulary(**fields["vocabulary"]),
+        rejected=fields["rejected"],
     )

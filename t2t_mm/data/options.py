@@ -1,5 +1,6 @@
 """Choices of the user that hold for all problems that are generated together."""
 
+import copy
 import dataclasses
 import hashlib
 import os
@@ -9,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from t2t_mm import problem as problems
-from t2t_mm.features import Split
+from t2t_mm import registry
 
 _NUMPY_SEEDS = 2**32  # `numpy.random.seed` takes less
 
@@ -21,12 +22,19 @@ class GenerationOptions:
     Attributes:
       random_seed: decides random samples and the order of records.
       max_cases: most samples per split; 0 for all.
+      max_bad_percent: largest share of bad samples, above which a corpus is refused.
+      num_workers: processes that encode samples; 1 for none beside this one.
+      vocabulary: one for all text, "bytes", or "default" for what each problem
+        declares; None for what was chosen for existing records, or else "default".
       corpus_paths: where the user keeps each corpus, by the name of the corpus or
         of one problem that is made from it.
     """
 
     random_seed: int = problems.DEFAULT_RANDOM_SEED
     max_cases: int = 0
+    max_bad_percent: float = 1.0
+    num_workers: int = 1
+    vocabulary: registry.VocabularySpec | str | None = None
     corpus_paths: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -37,10 +45,23 @@ class GenerationOptions:
         """
         if self.max_cases < 0:
             raise ValueError(f"`max_cases` must be 0 or more; got {self.max_cases}.")
+        if not 0 <= self.max_bad_percent <= 100:
+            raise ValueError(
+                f"`max_bad_percent` must be from 0 to 100; got {self.max_bad_percent}."
+            )
+        if self.num_workers < 1:
+            raise ValueError(
+                f"`num_workers` must be 1 or more; got {self.num_workers}."
+            )
 
-    def configure(self, problem: problems.Problem) -> None:
-        """Tells a problem its seed and where its corpus is."""
+    def configured(self, problem: problems.Problem) -> problems.Problem:
+        """Returns a copy of a problem that knows its seed and its corpus."""
+        problem = copy.copy(problem)
+        self._set_corpus_path(problem)
         problem.random_seed = self.random_seed
+        return problem
+
+    def _set_corpus_path(self, problem: problems.Problem) -> None:
         if problem.corpus is None:
             return
         # A problem's own name comes first: problems may share a corpus's name.
@@ -50,9 +71,9 @@ class GenerationOptions:
                 problem.corpus_path = os.path.abspath(os.path.expanduser(path))
                 return
 
-    def seed_generators(self, problem: problems.Problem, split: Split | str) -> None:
-        """Seeds `random` and `numpy.random` for one split of one problem."""
-        key = f"{self.random_seed}/{problem.name}/{split}"
+    def seed_generators(self, problem: problems.Problem, stream: str) -> None:
+        """Seeds `random` and `numpy.random` for one stream of samples of a problem."""
+        key = f"{self.random_seed}/{problem.name}/{stream}"
         seed = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "little")
         random.seed(seed)
         np.random.seed(seed % _NUMPY_SEEDS)

@@ -61,9 +61,9 @@ class TrainBatches:
         self._problem = problem
         self._seed = seed
         self._data_dir = data_dir
-        self._reader = records.RecordReader(problem.name, Split.TRAIN, data_dir)
+        self._reader = records.RecordReader(problem.dataset_name, Split.TRAIN, data_dir)
         self._buckets = planning.training_buckets(problem, data_dir, hparams)
-        lengths = planning.index_lengths(self._reader.index)
+        lengths = _lengths(problem, self._reader)
         self._rows = planning.rows_within_limits(lengths, hparams)
         self._bucket_of = _assign(lengths[self._rows], self._buckets)
         self.num_examples = len(self._rows)
@@ -142,8 +142,8 @@ def eval_dataset(
       FileNotFoundError: if the records have not been made.
       ValueError: if records are damaged.
     """
-    reader = records.RecordReader(problem.name, split, data_dir)
-    lengths = planning.index_lengths(reader.index)
+    reader = records.RecordReader(problem.dataset_name, split, data_dir)
+    lengths = _lengths(problem, reader)
     buckets = planning.evaluation_buckets(problem, lengths, data_dir, hparams)
     bucket_of = _assign(lengths, buckets)
     batches: list[Rows] = []
@@ -155,6 +155,10 @@ def eval_dataset(
     return loader.dataset(
         tf.data.Dataset.range(len(order)), lambda number: batches[order[number]]
     )
+
+
+def _lengths(problem: problem.Problem, reader: records.RecordReader) -> np.ndarray:
+    return planning.index_lengths(reader.index, planning.length_columns(problem))
 
 
 def _assign(lengths: np.ndarray, buckets: Sequence[Bucket]) -> np.ndarray:
@@ -179,7 +183,7 @@ class _Loader:
     ) -> None:
         self._problem = problem
         self._reader = reader
-        self._lengths = planning.index_lengths(reader.index).astype(np.int32)
+        self._lengths = _lengths(problem, reader).astype(np.int32)
         self._names = tuple(problem.feature_specs(data_dir))
 
     def dataset(
@@ -263,8 +267,10 @@ def parse_batch(
         "float32": tf.io.RaggedFeature(tf.float32, row_splits_dtype=tf.int64),
         "string": tf.io.FixedLenFeature([], tf.string),
     }
-    spec = {name: parsers[problem.record_types[name]] for name in names}
-    features = dict(tf.io.parse_example(payloads, spec))
+    sources = {name: problem.record_features[name] for name in names}
+    spec = {name: parsers[problem.record_types[name]] for name in sources.values()}
+    parsed = tf.io.parse_example(payloads, spec)
+    features = {name: parsed[source] for name, source in sources.items()}
     padded = dict(zip(planning.FEATURES, tf.unstack(padded_lengths), strict=True))
     columns = dict(zip(planning.FEATURES, tf.unstack(lengths, axis=1), strict=True))
     for name in names:

@@ -27,10 +27,19 @@ def _varies(spec: FeatureSpec | None) -> bool:
     return spec is not None and spec.shape[0] is None
 
 
-def index_lengths(index: np.ndarray) -> np.ndarray:
-    """Returns the lengths of inputs and targets, `[records, 2]` int64."""
-    columns = [index["inputs_length"], index["targets_length"]]
-    return np.stack(columns, axis=1).astype(np.int64)
+def length_columns(problem: problem.Problem) -> tuple[str, ...]:
+    """Returns the columns of an index that have the lengths of inputs and targets."""
+    return tuple(f"{problem.record_features[feature]}_length" for feature in FEATURES)
+
+
+def index_lengths(index: np.ndarray, columns: Sequence[str]) -> np.ndarray:
+    """Returns the lengths of inputs and targets, `[records, 2]` int64.
+
+    Args:
+      index: of `records.INDEX_DTYPE`.
+      columns: from `length_columns`.
+    """
+    return np.stack([index[column] for column in columns], axis=1).astype(np.int64)
 
 
 def rows_within_limits(lengths: np.ndarray, hparams: hparam.HParams) -> np.ndarray:
@@ -61,11 +70,16 @@ def training_buckets(
       FileNotFoundError: if the problem has no records.
       ValueError: if records are damaged, or all training examples are too long.
     """
-    manifest_path = manifests.path(problem.name, data_dir)
+    manifest_path = manifests.path(problem.dataset_name, data_dir)
     changed = os.stat(manifest_path).st_mtime_ns if os.path.exists(manifest_path) else 0
     varies = feature_varies(problem, data_dir)
     shapes, counts = _training_shapes(
-        problem.name, varies=varies, data_dir=data_dir, hparams=hparams, changed=changed
+        problem.dataset_name,
+        columns=length_columns(problem),
+        varies=varies,
+        data_dir=data_dir,
+        hparams=hparams,
+        changed=changed,
     )
     buckets = []
     for shape, count in zip(shapes, counts, strict=True):
@@ -88,8 +102,9 @@ def make_bucket(batch_size: int, padded_lengths: Sequence[int]) -> Bucket:
 
 @functools.lru_cache(maxsize=64)
 def _training_shapes(
-    problem_name: str,
+    dataset_name: str,
     *,
+    columns: tuple[str, ...],
     varies: tuple[bool, bool],
     data_dir: str,
     hparams: hparam.HParams,
@@ -101,12 +116,12 @@ def _training_shapes(
     """
     kept = {}
     for split in (Split.TRAIN, Split.EVAL):
-        if split == Split.TRAIN or has_split(problem_name, split, data_dir):
-            index = records.RecordReader(problem_name, split, data_dir).index
-            lengths = index_lengths(index)
+        if split == Split.TRAIN or has_split(dataset_name, split, data_dir):
+            index = records.RecordReader(dataset_name, split, data_dir).index
+            lengths = index_lengths(index, columns)
             kept[split] = lengths[rows_within_limits(lengths, hparams)]
             if split == Split.TRAIN:
-                _log_dropped(problem_name, len(lengths), len(kept[split]), hparams)
+                _log_dropped(dataset_name, len(lengths), len(kept[split]), hparams)
     shapes = bucketing.choose_shapes(
         np.concatenate(list(kept.values())), varies, hparams.max_buckets
     )
@@ -115,9 +130,9 @@ def _training_shapes(
     return tuple(tuple(shape.tolist()) for shape in shapes), tuple(counts.tolist())
 
 
-def has_split(problem_name: str, split: Split, data_dir: str) -> bool:
-    """Returns whether a problem has been generated with a split."""
-    manifest = manifests.load(problem_name, data_dir)
+def has_split(dataset_name: str, split: Split, data_dir: str) -> bool:
+    """Returns whether a problem's records have a split."""
+    manifest = manifests.load(dataset_name, data_dir)
     return manifest is not None and split in manifest.splits
 
 

@@ -1,10 +1,17 @@
-"""Permutations that are a pure function of a name, on every machine and version."""
+"""Random orders that are a pure function of names, on every machine and version."""
 
 import hashlib
 
 import numpy as np
 
 _KEY_BYTES = 16  # Philox has a key of 128 bits
+_NUMBERS_PER_COUNT = 4  # Philox makes four numbers for every value of its counter
+
+
+def _stream(key: tuple[object, ...], counter: int = 0) -> np.random.Philox:
+    digest = hashlib.sha256("/".join(map(str, key)).encode()).digest()
+    philox_key = int.from_bytes(digest[:_KEY_BYTES], "little")
+    return np.random.Philox(key=philox_key, counter=counter)
 
 
 def permutation(size: int, *key: object) -> np.ndarray:
@@ -20,6 +27,22 @@ def permutation(size: int, *key: object) -> np.ndarray:
     Returns:
       `[size]` int64.
     """
-    digest = hashlib.sha256("/".join(map(str, key)).encode()).digest()
-    stream = np.random.Philox(key=int.from_bytes(digest[:_KEY_BYTES], "little"))
-    return np.argsort(stream.random_raw(size), kind="stable")
+    return np.argsort(_stream(key).random_raw(size), kind="stable")
+
+
+def sort_keys(start: int, count: int, *key: object) -> np.ndarray:
+    """Returns what to sort things number `start` to `start + count - 1` by.
+
+    Each thing has a random number of its own, whoever asks for it and in whichever
+    pieces; sorting by them shuffles without knowing how many things there are.
+
+    Args:
+      start: number of the first thing.
+      count: how many things.
+      *key: seed and names; different ones give unrelated orders.
+
+    Returns:
+      `[count]` uint64.
+    """
+    counter, skipped = divmod(start, _NUMBERS_PER_COUNT)
+    return _stream(key, counter).random_raw(skipped + count)[skipped:]

@@ -1,5 +1,6 @@
 """Problems over text, and text as the inputs or targets of any problem."""
 
+import functools
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
@@ -8,7 +9,11 @@ from t2t_mm import problem, registry
 from t2t_mm.data import class_targets, text_encoder
 from t2t_mm.features import EOS_ID, FeatureSpec, SpaceId
 
-BYTE_VOCABULARY = "bytes"  # `FeatureSpec.vocabulary` of all byte-encoded text
+# Which feature of the problem the features of a variant are.
+_FEATURES_OF_VARIANTS = {
+    "_rev": {"inputs": "targets", "targets": "inputs"},
+    "_copy": {"inputs": "inputs", "targets": "inputs"},
+}
 
 
 class VocabType:
@@ -34,10 +39,25 @@ class TextCodec(problem.Problem):
     vocabulary: ClassVar[str | None] = None
     approx_vocab_size: int = 2**13
     additional_reserved_tokens: Sequence[str] = ()
+    _choice: registry.VocabularySpec | str | None = None  # made by the user
+    _encoder: text_encoder.TextEncoder | None = None  # while many texts are encoded
+
+    def choose_vocabulary(self, choice: registry.VocabularySpec | str) -> None:
+        """Encodes all text with a vocabulary, "bytes" or the "default" one."""
+        self._choice = None if choice == registry.DEFAULT_VOCABULARY else choice
+
+    @property
+    def vocabulary_choice(self) -> str:
+        """What was chosen: the file of a vocabulary, "bytes" or "default"."""
+        if isinstance(self._choice, registry.VocabularySpec):
+            return self._choice.filename
+        return self._choice or registry.DEFAULT_VOCABULARY
 
     @property
     def vocabulary_spec(self) -> registry.VocabularySpec | None:
         """The subword vocabulary, or None for bytes."""
+        if self._choice is not None:
+            return None if isinstance(self._choice, str) else self._choice
         if self.vocab_type == VocabType.BYTE:
             return None
         if self.vocab_type != VocabType.SUBWORD:
@@ -48,9 +68,9 @@ class TextCodec(problem.Problem):
         if self.vocabulary is not None:
             return registry.VOCABULARIES.get(self.vocabulary)
         return registry.VocabularySpec(
-            name=self.name,
+            name=self.dataset_name,
             approx_vocab_size=self.approx_vocab_size,
-            problems=(self.name,),
+            problems=(self.dataset_name,),
             reserved_tokens=tuple(self.additional_reserved_tokens),
         )
 
@@ -77,7 +97,17 @@ class TextCodec(problem.Problem):
             raise ValueError(
                 f"A text of {self.name} must be a str; got {type(text).__name__}."
             )
-        return [*self.text_encoder(data_dir).encode(text), EOS_ID]
+        encoder = self._encoder or self.text_encoder(data_dir)
+        return [*encoder.encode(text), EOS_ID]
+
+    def start_encoding(self, data_dir: str) -> None:
+        """Finds the encoder once for many texts."""
+        super().start_encoding(data_dir)
+        self._encoder = self.text_encoder(data_dir)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leaves the encoder to the process that needs it."""
+        return {**self.__dict__, "_encoder": None}
 
     def text_spec(self, space_id: SpaceId, data_dir: str) -> FeatureSpec:
         """Returns the spec of ids of the vocabulary."""
@@ -85,7 +115,7 @@ class TextCodec(problem.Problem):
         return FeatureSpec(
             modality="symbol",
             vocab_size=self.text_encoder(data_dir).vocab_size,
-            vocabulary=BYTE_VOCABULARY if spec is None else spec.filename,
+            vocabulary=registry.BYTE_VOCABULARY if spec is None else spec.filename,
             space_id=space_id,
         )
 
@@ -148,6 +178,26 @@ class Text2TextProblem(TextInputs, TextTargets):
     """Text to text: samples are {"inputs": str, "targets": str}."""
 
     batch_size_means_tokens: ClassVar[bool] = True
+
+    @classmethod
+    @functools.cache
+    def variant(cls, suffix: str) -> type[problem.Problem]:
+        """Returns the problem with inputs and targets turned round, or copied."""
+        sources = _FEATURES_OF_VARIANTS[suffix]
+        spaces = {"inputs": cls.input_space, "targets": cls.target_space}
+        attributes: dict[str, Any] = {
+            "__doc__": f"Reads the records of {cls.name}.",
+            "__module__": cls.__module__,
+            "name": cls.name + suffix,
+            "dataset_name": cls().dataset_name,
+            "record_features": {
+                feature: cls.record_features[source]
+                for feature, source in sources.items()
+            },
+            "input_space": spaces[sources["inputs"]],
+            "target_space": spaces[sources["targets"]],
+        }
+        return type(cls.__name__ + suffix, (cls,), attributes)
 
 
 class Text2ClassProblem(TextInputs, class_targets.ClassTargets):

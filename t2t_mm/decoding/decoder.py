@@ -10,7 +10,7 @@ import tensorflow as tf
 from t2t_mm import model as model_lib
 from t2t_mm import problem as problem_lib
 from t2t_mm import registry, run_folder
-from t2t_mm.data import encoding, pipeline
+from t2t_mm.data import encoding, pipeline, vocabulary
 from t2t_mm.decoding import greedy
 from t2t_mm.decoding.decode_config import DecodeConfig
 from t2t_mm.features import Split
@@ -54,6 +54,7 @@ class Decoder:
           config: how to decode.
           vocab_dir: folder of the problem's vocabulary.
         """
+        vocabulary.choose_as_trained(problem, model.problems[problem.name])
         self._model = model
         self.problem = problem
         self._config = config

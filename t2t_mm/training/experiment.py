@@ -7,7 +7,7 @@ import tensorflow as tf
 from absl import logging
 
 from t2t_mm import hparam, model, problem, registry, run_folder
-from t2t_mm.data import mixing, pipeline
+from t2t_mm.data import mixing, pipeline, vocabulary
 from t2t_mm.features import Split
 from t2t_mm.training import evaluation, learning_rate, optimizers, trainer
 from t2t_mm.training.run_config import RunConfig
@@ -50,6 +50,8 @@ def build(
     tf.random.set_seed(config.seed)
     model_cls = registry.MODELS.get(model_name)
     problems = {name: registry.problem(name) for name in problem_names}
+    for entry in problems.values():
+        vocabulary.choose(entry, data_dir, choice=None)
     rate = learning_rate.make_schedule(hparams, config.train_steps)
     batches = {
         name: pipeline.TrainBatches(entry, data_dir, hparams, config.seed)

@@ -7,8 +7,18 @@ import pytest
 import tensorflow as tf
 from absl import logging
 
+from t2t_mm import problem
+from t2t_mm.data import (
+    chunks,
+    generation,
+    manifest,
+    options,
+    records,
+    shard_writer,
+    text_problem,
+    vocabulary,
+)
 from t2t_mm.data import corpus as corpora
-from t2t_mm.data import generation, manifest, options, records, text_problem
 from t2t_mm.features import Split
 from t2t_mm.problems import algorithmic
 
@@ -42,7 +52,7 @@ def _contents(folder):
     return {
         name: (folder / name).read_bytes()
         for name in sorted(os.listdir(folder))
-        if not name.startswith(".")
+        if (folder / name).is_file() and not name.startswith(".")
     }
 
 
@@ -228,7 +238,7 @@ class _Fails(_Words):
         raise RuntimeError("the source broke")
 
 
-def test_a_failure_leaves_the_old_data_and_no_leftovers(tmp_path):
+def test_a_failure_leaves_the_old_data(tmp_path):
     _generate(_Words(), tmp_path)
     before = _contents(tmp_path)
 
@@ -304,8 +314,12 @@ def test_a_bad_sample_is_named(tmp_path):
             yield {"inputs": "1", "targets": "1"}
             yield {"inputs": "1", "targets": 1}
 
-    with pytest.raises(ValueError, match="Sample 1 of bad .*must be a str; got int"):
+    with pytest.raises(
+        ValueError, match="1 of 2 samples of bad train are bad"
+    ) as error:
         _generate(Bad(), tmp_path)
+
+    assert "must be a str; got int (such as 'sample 1 of train')" in str(error.value)
 
 
 def test_random_generators_are_seeded_for_each_split(tmp_path):
@@ -357,7 +371,7 @@ def test_the_manifest_is_plain_json(tmp_path):
 
     fields = json.loads((tmp_path / "some_words.manifest.json").read_text())
 
-    assert fields["format"] == 1
+    assert fields["format"] == 2
     assert fields["vocabulary"]["file"] == "vocab.some_words.300.subwords"
     assert fields["splits"]["train"]["shards"][0]["count"] == 4
 
@@ -372,3 +386,213 @@ def test_verify_names_the_file_with_a_flipped_bit(tmp_path):
     assert made.missing_or_resized(str(tmp_path)) == []
     (complaint,) = made.verify(str(tmp_path))
     assert "'some_words-test-00000-of-00001' must have the checksum" in complaint
+
+
+# Chunks, processes, interruptions.
+
+
+@pytest.fixture
+def small_chunks(monkeypatch):
+    monkeypatch.setattr(chunks, "MAX_SAMPLES", 7)
+
+
+def test_chunks_processes_and_pieces_do_not_change_the_data(tmp_path, monkeypatch):
+    _generate(algorithmic.CopyDigits(), tmp_path / "one")
+    monkeypatch.setattr(chunks, "MAX_SAMPLES", 64)
+    monkeypatch.setattr(shard_writer, "PIECE_BYTES", 1000)
+
+    _generate(algorithmic.CopyDigits(), tmp_path / "two", num_workers=2)
+
+    assert _contents(tmp_path / "one") == _contents(tmp_path / "two")
+
+
+def test_the_order_is_one_of_the_whole_split(tmp_path):
+    class Numbers(_Words):
+        vocab_type = "byte"
+
+        def generate_samples(self, data_dir, tmp_dir, dataset_split):
+            for number in range(2000):
+                yield {"inputs": f"{number}", "targets": f"{number}"}
+
+    _generate(Numbers(), tmp_path)
+
+    numbers = [int(line) for line in _read_targets("some_words", tmp_path)]
+    assert sorted(numbers) == list(range(2000))
+    # Each shard has early and late samples, and neighbours are unrelated: the mean
+    # distance of two random numbers below 2000 is 667, of 1999 pairs within 40.
+    assert np.mean(np.abs(np.diff(numbers))) == pytest.approx(667, abs=40)
+
+
+def _read_targets(name, folder):
+    reader = records.RecordReader(name, Split.TRAIN, str(folder))
+    for row in range(len(reader.index)):
+        example = tf.train.Example.FromString(reader.read(row))
+        ids = example.features.feature["targets"].int64_list.value
+        yield bytes(i - 2 for i in ids[:-1]).decode()
+
+
+class _Interrupted(_Words):
+    vocab_type = "byte"
+    interrupt_at = 30
+    encoded: list[str] = []
+
+    def generate_samples(self, data_dir, tmp_dir, dataset_split):
+        for number in range(40):
+            if number == self.interrupt_at:
+                raise KeyboardInterrupt
+            yield {"inputs": f"{number}", "targets": "same"}
+
+    def encode(self, sample, data_dir):
+        self.encoded.append(sample["inputs"])
+        return super().encode(sample, data_dir)
+
+
+class _Whole(_Interrupted):
+    interrupt_at = -1
+
+
+def test_an_interrupted_run_goes_on_where_it_was(tmp_path, small_chunks):
+    _generate(_Whole(), tmp_path / "expected")
+    _Interrupted.encoded.clear()
+    with pytest.raises(KeyboardInterrupt):
+        _generate(_Interrupted(), tmp_path / "data")
+    finished = list(_Interrupted.encoded)
+    _Interrupted.encoded.clear()
+
+    _generate(_Whole(), tmp_path / "data")
+
+    assert finished == [str(number) for number in range(28)]  # four whole chunks
+    assert _Interrupted.encoded[:12] == [str(number) for number in range(28, 40)]
+    assert _contents(tmp_path / "data") == _contents(tmp_path / "expected")
+    assert not (tmp_path / "data" / "some_words.incomplete").exists()
+
+
+def test_other_settings_do_not_go_on_with_what_was_begun(tmp_path, small_chunks):
+    with pytest.raises(KeyboardInterrupt):
+        _generate(_Interrupted(), tmp_path)
+    _Interrupted.encoded.clear()
+
+    _generate(_Whole(), tmp_path, random_seed=7)
+
+    assert len(_Interrupted.encoded) == 3 * 40
+
+
+class _Parts(_Words):
+    """Three files, of which each makes ten samples."""
+
+    vocab_type = "byte"
+
+    def sample_parts(self, data_dir, tmp_dir, dataset_split):
+        return ["a", "b", "c"]
+
+    def generate_part(self, data_dir, tmp_dir, dataset_split, part):
+        for number in range(10):
+            yield {"inputs": f"{part}{number}", "targets": f"{part}{number}"}
+
+    def generate_samples(self, data_dir, tmp_dir, dataset_split):
+        raise AssertionError("parts are asked for")
+
+
+def test_parts_are_all_generated_in_any_number_of_processes(tmp_path):
+    _generate(_Parts(), tmp_path / "one")
+    _generate(_Parts(), tmp_path / "two", num_workers=2)
+
+    names = sorted(_read_targets("some_words", tmp_path / "one"))
+    assert names == [f"{part}{number}" for part in "abc" for number in range(10)]
+    assert _contents(tmp_path / "one") == _contents(tmp_path / "two")
+
+
+def test_max_cases_counts_over_all_parts(tmp_path):
+    _generate(_Parts(), tmp_path, max_cases=12)
+
+    names = sorted(_read_targets("some_words", tmp_path))
+    assert names == [f"a{number}" for number in range(10)] + ["b0", "b1"]
+
+
+# Bad samples.
+
+
+class _Rejecting(_Words):
+    vocab_type = "byte"
+    num_blank = 0
+    num_bad = 0
+
+    def generate_samples(self, data_dir, tmp_dir, dataset_split):
+        for number in range(self.num_blank):
+            name = f"line {number}"
+            yield problem.Rejected(name=name, reason="blank line", harmless=True)
+        for number in range(self.num_bad):
+            yield {"inputs": 7, "targets": "x", "name": f"number {number}"}
+        for number in range(200):
+            yield {"inputs": f"{number}", "targets": "x"}
+
+
+def test_what_is_rejected_is_counted_by_reason_and_named(tmp_path):
+    class Some(_Rejecting):
+        num_blank, num_bad = 50, 2
+
+    made = _generate(Some(), tmp_path)
+
+    assert made.splits[Split.TRAIN].index.count == 200
+    assert made.rejected["train"] == {
+        "A text of some_words must be a str; got int.": [
+            2,
+            ["number 0", "number 1"],
+            False,
+        ],
+        "blank line": [50, ["line 0", "line 1", "line 2"], True],
+    }
+    assert manifest.load("some_words", str(tmp_path)) == made
+
+
+def test_more_bad_samples_than_allowed_are_an_error(tmp_path):
+    class Bad(_Rejecting):
+        num_bad = 4
+
+    with pytest.raises(ValueError, match="4 of 204 samples .*--max_bad_percent=1"):
+        _generate(Bad(), tmp_path)
+
+    assert _generate(Bad(), tmp_path, max_bad_percent=2.0).rejected
+
+
+def test_a_hopeless_corpus_is_refused_before_its_end(tmp_path, small_chunks):
+    class Hopeless(_Rejecting):
+        num_bad = 100_000
+
+    with pytest.raises(ValueError, match=r"samples of some_words train so far are bad"):
+        _generate(Hopeless(), tmp_path)
+
+
+def test_a_missing_key_is_named_with_what_there_is(tmp_path):
+    class Typo(_Words):
+        vocab_type = "byte"
+
+        def generate_samples(self, data_dir, tmp_dir, dataset_split):
+            yield {"inputs": "a", "target": "b"}
+
+    with pytest.raises(ValueError, match=r"there is no 'targets' among \['inputs', 't"):
+        _generate(Typo(), tmp_path)
+
+
+# Vocabularies of the user's choice.
+
+
+def test_the_user_chooses_the_vocabulary_and_data_remembers_it(tmp_path):
+    spec = vocabulary.declare("joint", 290, [_Words()], str(tmp_path))
+
+    chosen = _generate(_Words(), tmp_path, vocabulary=spec)
+    again = _generate(_Words(), tmp_path)
+    back = _generate(_Words(), tmp_path, vocabulary="default")
+
+    assert chosen.vocabulary.file == "vocab.joint.290.subwords"
+    assert again == chosen
+    assert back.vocabulary.file == "vocab.some_words.300.subwords"
+
+
+def test_text_can_be_bytes(tmp_path):
+    made = _generate(_Words(), tmp_path, vocabulary="bytes")
+
+    read = _Words()
+    vocabulary.choose(read, str(tmp_path), choice=None)
+    assert made.vocabulary is None
+    assert read.inputs_spec(str(tmp_path)).vocabulary == "bytes"

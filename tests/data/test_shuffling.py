@@ -21,3 +21,14 @@ def test_the_order_is_the_same_for_ever():
     expected = [5, 6, 7, 0, 1, 2, 4, 3]
 
     assert shuffling.permutation(8, 0, "copy_digits", 0).tolist() == expected
+
+
+def test_sort_keys_are_the_same_in_whichever_pieces_they_are_asked_for():
+    whole = shuffling.sort_keys(0, 50, "seed", 1)
+
+    assert whole.dtype == np.uint64
+    for start in (0, 1, 3, 4, 17):
+        piece = shuffling.sort_keys(start, 9, "seed", 1)
+        np.testing.assert_array_equal(piece, whole[start : start + 9])
+    assert len(set(whole.tolist())) == 50
+    assert not np.array_equal(whole, shuffling.sort_keys(0, 50, "seed", 2))

@@ -1,4 +1,7 @@
+import io
+
 import pytest
+import sentencepiece
 
 from t2t_mm.data import text_encoder
 
@@ -119,3 +122,53 @@ def test_a_changed_file_is_loaded_again(tmp_path):
     path.write_bytes(text_encoder.build_subwords(["defgh ijkl"], 300))
 
     assert text_encoder.load_subword_encoder(str(path)).sha256 != before.sha256
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "   ",
+        "one",
+        " one  two   ",
+        "tab\tnew\nline\r\n",
+        "no-break\u00a0space and \u2028",
+        "symbol \u2581 and \u001a",
+        "caf\u00e9 cafe\u0301 \U0001f600 12 345",
+    ],
+)
+def test_ids_of_words_are_those_of_the_whole_text(text):
+    texts = ["one two three", "one two  tab\tnew", "caf\u00e9 12 345"] * 3
+    encoder = text_encoder.SubwordTextEncoder(text_encoder.build_subwords(texts, 300))
+    escaped = text.replace("\u001a", "\u001a0").replace("\u2581", "\u001a1")
+
+    expected = encoder._processor.encode(escaped)
+
+    assert encoder.encode(text) == expected
+    assert encoder.encode(text) == expected  # the second time from memory
+    assert encoder.decode(expected) == text
+
+
+def test_a_vocabulary_with_subwords_across_spaces_is_used_as_it_is():
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(["of the people by the people for the people"] * 20),
+        model_writer=model,
+        vocab_size=60,
+        model_type="bpe",
+        split_by_whitespace=False,
+        pad_id=0,
+        eos_id=1,
+        unk_id=2,
+        bos_id=-1,
+        hard_vocab_limit=False,
+        minloglevel=2,
+    )
+    encoder = text_encoder.SubwordTextEncoder(model.getvalue())
+    processor = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
+
+    text = "by the people"
+
+    assert encoder.encode(text) == processor.encode(text)
+    assert "\u2581the\u2581people" in processor.encode(text, out_type=str)[-1]

@@ -65,12 +65,42 @@ def test_words_of_all_members_are_in_it(tmp_path):
     assert len(encoder.encode("begonia")) == 1
 
 
-def test_the_sample_of_each_member_is_bounded(tmp_path):
-    _ensure(_First(), tmp_path)
+def test_the_sample_of_a_member_is_bounded_and_from_all_of_its_text(tmp_path):
+    sample = vocabulary.sample_texts(
+        _First(),
+        num_bytes=1000,
+        data_dir=str(tmp_path),
+        tmp_dir=str(tmp_path),
+        options=options.GenerationOptions(),
+    )
 
-    # A sample has about 16 bytes and 100 are wanted of each problem.
-    assert 5 <= read.count("first_member") <= 8
-    assert 5 <= read.count("second_member") <= 8
+    size = sum(map(len, sample))
+    assert 1000 <= size < 1000 + len("anemone 999")
+    numbers = [int(text.split()[1]) for text in sample if " " in text]
+    # Of 1000 numbered texts in order; the chance of no late ones is below 1e-9.
+    assert min(numbers) < 300
+    assert max(numbers) > 700
+    assert numbers == sorted(numbers)
+
+
+def test_a_vocabulary_of_the_users_is_declared_once(tmp_path):
+    members = [_First(), _Second()]
+    spec = vocabulary.declare("joint", 350, members, str(tmp_path))
+    _ensure(_First(), tmp_path, vocabulary=spec)
+
+    again = vocabulary.declare("joint", 350, [_Second()], str(tmp_path))
+
+    assert spec.problems == ("first_member", "second_member")
+    assert again == spec
+    assert (tmp_path / "vocab.joint.350.subwords").exists()
+
+
+def test_a_vocabulary_without_text_is_refused(tmp_path):
+    class Bytes(_First):
+        vocab_type = "byte"
+
+    with pytest.raises(ValueError, match="must be built from problems with text"):
+        vocabulary.declare("joint", 350, [Bytes()], str(tmp_path))
 
 
 def test_an_existing_vocabulary_is_kept(tmp_path):
