@@ -33,6 +33,7 @@ setuptools.setup(
         "gin-config>=0.5",
         "google-crc32c",
         "importlib_resources",  # tensorflow-datasets needs it without saying so
+        "jiwer>=4",
         "matplotlib",
         "numpy>=1.26,<3",
         "pillow",

@@ -176,9 +176,7 @@ def _decode_split(
         references.append(example.reference)
         outputs.append(example.output)
         yield f"{example.reference}\t{example.output}".replace("\n", " ")
-    found = scores.score(
-        references, outputs, are_texts=decoder.gives_texts, are_ids=decoder.gives_ids
-    )
+    found = scores.score(decoder.problem.scores, references, outputs)
     for name, score in found.items():
         logging.info("%s | %s | %s %s", decoder.problem.name, values.split, name, score)
 

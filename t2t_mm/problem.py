@@ -66,7 +66,9 @@ class Problem(abc.ABC):
         one stream is dealt over the shards of all splits.
       batch_size_means_tokens: whether `hparams.batch_size` (tokens) or
         `hparams.batch_examples` sets the size of batches.
-      metrics: names of the metrics of an evaluation.
+      metrics: names of the metrics of an evaluation, which sees the true targets.
+      scores: names of the scores of decoded outputs, of those in `decoding/scores.py`
+        or registered with `registry.register_score`.
       record_types: "int64" (ids), "float32" (numbers) or "string" (bytes) for each
         feature of a record.
       record_features: which feature of a record is each feature of a batch.
@@ -88,6 +90,7 @@ class Problem(abc.ABC):
         "accuracy_per_sequence",
         "neg_log_perplexity",
     )
+    scores: ClassVar[tuple[str, ...]] = ()
     record_types: ClassVar[Mapping[str, str]] = {"inputs": "int64", "targets": "int64"}
     record_features: ClassVar[Mapping[str, str]] = {
         "inputs": "inputs",

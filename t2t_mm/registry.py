@@ -15,7 +15,7 @@ import importlib
 import pathlib
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -143,10 +143,13 @@ MODALITIES: Registry[type[Any]] = Registry("modality")
 MODELS: Registry[type[Any]] = Registry("model")
 HPARAMS: Registry[Callable[[], Any]] = Registry("hparams set", "an")
 VOCABULARIES: Registry[VocabularySpec] = Registry("vocabulary")
+# A score takes references and outputs, at least one, and returns what a reader sees.
+SCORES: Registry[Callable[[Sequence[str], Sequence[str]], str]] = Registry("score")
 
 register_modality = MODALITIES.register
 register_model = MODELS.register
 register_hparams = HPARAMS.register
+register_score = SCORES.register
 
 
 def register_problem(name: str) -> Callable[[type[T]], type[T]]:

@@ -120,3 +120,5 @@ class AudioProblem(problem.Problem):
 
 class Audio2TextProblem(text_problem.TextTargets, AudioProblem):
     """Speech to text: samples are {"inputs": waveform, "targets": str}."""
+
+    scores: ClassVar[tuple[str, ...]] = ("cer", "wer")

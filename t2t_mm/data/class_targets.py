@@ -24,6 +24,7 @@ class ClassTargets(problem.Problem):
         "accuracy_top5",
         "neg_log_perplexity",
     )
+    scores: ClassVar[tuple[str, ...]] = ("exact",)
 
     @property
     def num_classes(self) -> int:

@@ -155,6 +155,7 @@ class TextTargets(TextCodec):
     """
 
     target_space: SpaceId = SpaceId.GENERIC
+    scores: ClassVar[tuple[str, ...]] = ("exact", "bleu")
 
     def encode_targets(self, value: str, data_dir: str) -> list[int]:
         """Returns the ids of a target text, with the one that ends it."""

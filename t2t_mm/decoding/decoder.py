@@ -75,11 +75,6 @@ class Decoder:
         self._predict = tf.function(self._predict_targets, input_signature=[signature])
 
     @property
-    def gives_texts(self) -> bool:
-        """Whether outputs are texts, produced position by position, not classes."""
-        return self._model.is_autoregressive(self.problem.name)
-
-    @property
     def gives_ids(self) -> bool:
         """Whether outputs are ids, right or wrong, not numbers, near or far."""
         targets = self._model.target_modality(self.problem.name)

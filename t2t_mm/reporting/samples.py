@@ -108,10 +108,9 @@ def collect(
             )
         )
     score = scores.score(
+        problem.scores,
         [example.reference for example in decoded],
         [example.output for example in decoded],
-        are_texts=decoder.gives_texts,
-        are_ids=decoder.gives_ids,
     )
     return ProblemSamples(samples, score)
 
