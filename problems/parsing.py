@@ -12,7 +12,7 @@ import os
 import pathlib
 import re
 from collections.abc import Collection, Iterator, Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from absl import logging
 
@@ -71,6 +71,7 @@ class ParsingProblem(text_problem.Text2TextProblem):
 
     input_space = SpaceId.EN_TOK
     target_space = SpaceId.PARSE_TOK
+    scores: ClassVar[tuple[str, ...]] = ("exact", "well_formed", "labelled_f1")
     additional_reserved_tokens = RESERVED_TOKENS
 
     @abc.abstractmethod
