@@ -35,6 +35,7 @@ _SPLIT_WORDS = {
     "train": Split.TRAIN,
     "training": Split.TRAIN,
     "dev": Split.EVAL,
+    "val": Split.EVAL,
     "valid": Split.EVAL,
     "validation": Split.EVAL,
     "test": Split.TEST,
@@ -87,7 +88,8 @@ class ParsingProblem(text_problem.Text2TextProblem):
         for file in files:
             for found in trees.read_trees(os.path.join(folder, file), file):
                 if isinstance(found, problem.Rejected):
-                    yield found
+                    if Split.TRAIN in shares:  # once, where several splits share
+                        yield found
                     continue
                 words = " ".join(found.tree.words())
                 if split_of(words) in shares:

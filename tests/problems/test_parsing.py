@@ -4,6 +4,8 @@ import parsing_corpora
 import pytest
 
 from t2t_mm import registry
+from t2t_mm.data import generation
+from t2t_mm.data.options import GenerationOptions
 from t2t_mm.features import Split
 from t2t_mm.problems import parsing
 
@@ -64,7 +66,7 @@ def test_a_sample_of_the_penn_treebank_is_for_treebank_folder(tmp_path):
             folder / f"wsj_{number:04}.mrg", parsing_corpora.PENN, rows
         )
 
-    with pytest.raises(FileNotFoundError, match="NLTK's .* treebank_folder"):
+    with pytest.raises(FileNotFoundError, match="NLTK's [^.]* treebank_folder"):
         _samples("wsj_parsing", tmp_path, Split.TRAIN)
     assert len(_samples("treebank_folder", tmp_path, Split.TRAIN)) > 70
 
@@ -165,3 +167,28 @@ def test_every_symbol_of_the_penn_treebank_has_one_id(tmp_path):
     assert " /NP" in spec.reserved_tokens
     assert " PRP$" in spec.reserved_tokens
     assert all(token.startswith(" ") for token in spec.reserved_tokens)
+
+
+def test_a_bad_tree_is_counted_by_name(tmp_path):
+    rows = parsing_corpora.SENTENCES
+    parsing_corpora.write(tmp_path / "trees" / "good.mrg", parsing_corpora.PENN, rows)
+    (tmp_path / "trees" / "one.mrg").write_text(
+        "( (NP (NN New York)))\n( (NP (-NONE- *)))\n"
+    )
+    options = GenerationOptions(
+        corpus_paths={"treebank_folder": str(tmp_path / "trees")}
+    )
+
+    made = generation.generate(
+        registry.problem("treebank_folder"),
+        str(tmp_path / "data"),
+        str(tmp_path / "tmp"),
+        options,
+    )
+
+    assert made.rejected == {
+        "train": {
+            "nothing but traces": [1, ["one.mrg line 2"], True],
+            "two words with one tag": [1, ["one.mrg line 1"], False],
+        }
+    }
