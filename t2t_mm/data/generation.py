@@ -81,7 +81,11 @@ def generate(
             folder=folder,
             options=options,
         )
-        splits, rejected = run.write_splits(pool)
+        try:
+            splits, rejected = run.write_splits(pool)
+        except KeyboardInterrupt:
+            logging.info("datagen | the same command goes on where %s is", problem.name)
+            raise
         made = dataclasses.replace(wanted, splits=splits, rejected=rejected)
         _publish(made, folder, data_dir)
         shutil.rmtree(folder)

@@ -160,9 +160,11 @@ class SubwordTextEncoder(TextEncoder):
         return self._encode_whole(text)
 
     def _encode_words(self, text: str) -> list[int]:
-        first, *others = text.split(" ")
-        ids = map(self._other_words.__getitem__, others)
-        return [*self._first_words[first], *itertools.chain.from_iterable(ids)]
+        words = text.split(" ")
+        ids = self._first_words[words[0]].copy()
+        for word in words[1:]:
+            ids += self._other_words[word]
+        return ids
 
     def _encode_whole(self, text: str) -> list[int]:
         return self._processor.encode(_escape(text))
