@@ -16,6 +16,7 @@ with epy.lazy_imports():
     from PIL import Image
 
 PNG_COMPRESSION_LEVEL = 6
+SMALL_SIDE, LARGE_SIDE = 32, 299  # pixels
 
 
 class ImageProblem(problem.Problem):
@@ -27,8 +28,12 @@ class ImageProblem(problem.Problem):
       image_shape: `(height, width, channels)`, 1 channel for grey or 3 for RGB.
     """
 
-    image_shape: ClassVar[tuple[int, int, int]]
     record_types: ClassVar[Mapping[str, str]] = {"inputs": "string", "targets": "int64"}
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels; a subclass just sets it."""
+        raise ValueError(f"{type(self).__name__} must define `image_shape`.")
 
     def encode_inputs(self, value: Any, data_dir: str) -> list[bytes]:
         """Returns an image as a PNG or JPEG file of `image_shape`.
@@ -129,10 +134,32 @@ class Image2ClassProblem(class_targets.ClassTargets, ImageProblem):
     Attributes:
       train_shards: number of training files.
       dev_shards: number of evaluation files.
+      is_small: where a problem of Tensor2Tensor has no `image_shape`, whether it has 32
+        pixels along a side, as CIFAR-10, or 299, as ImageNet.
     """
 
     train_shards: int = 10
     dev_shards: int = 1
+    is_small: bool = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Lets `class_labels` be a property, as it was in Tensor2Tensor."""
+        super().__init_subclass__(**kwargs)
+        labels = cls.__dict__.get("class_labels")
+        if isinstance(labels, property):
+
+            def class_labels(
+                self: "Image2ClassProblem", data_dir: str
+            ) -> Sequence[str]:
+                return labels.__get__(self)
+
+            cls.class_labels = class_labels  # type: ignore[assignment,method-assign]
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels that every image is given."""
+        side = SMALL_SIDE if self.is_small else LARGE_SIDE
+        return (side, side, 3)
 
     @property
     def dataset_splits(self) -> list[dict[str, Any]]:
