@@ -25,7 +25,8 @@ Turns inputs of a problem into outputs, with the newest checkpoint of a run:
 
 A line of input is a text, or the path of an image or of a sound file. Each gives one
 line of output, in the same order. A split gives lines of reference, tab, output, and
-scores in the log.
+scores in the log. For a language model a line is the beginning of a text, the output is
+what follows, and of a split it gets the first half of each text.
 """
 
 _LINES_AT_A_TIME = 1024  # read, decoded and written together

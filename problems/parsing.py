@@ -7,7 +7,6 @@ The inputs are the words with spaces between; the targets are the tree without t
 import abc
 import codecs
 import collections
-import hashlib
 import os
 import pathlib
 import re
@@ -18,11 +17,8 @@ from absl import logging
 
 from t2t_mm import problem, registry
 from t2t_mm.data import corpus as corpora
-from t2t_mm.data import text_problem, trees
+from t2t_mm.data import splits, text_problem, trees
 from t2t_mm.features import SpaceId, Split
-
-DEV_PERCENT = 5
-TEST_PERCENT = 5
 
 WSJ_SECTIONS = {
     Split.TRAIN: range(2, 22),
@@ -35,6 +31,7 @@ _SPLIT_WORDS = {
     "train": Split.TRAIN,
     "training": Split.TRAIN,
     "dev": Split.EVAL,
+    "eval": Split.EVAL,
     "val": Split.EVAL,
     "valid": Split.EVAL,
     "validation": Split.EVAL,
@@ -54,13 +51,13 @@ RESERVED_TOKENS = (
 )
 
 
-class Source(NamedTuple):
+class TreeFiles(NamedTuple):
     """Where the trees of a split are.
 
     Attributes:
       files: paths below the folder of the corpus, in their order.
-      shares: which trees of the files belong to it: those that `split_of` deals to one
-        of these.
+      shares: which trees of the files belong to it: those that `splits.by_hash` deals
+        to one of these.
     """
 
     files: Sequence[str]
@@ -76,7 +73,7 @@ class ParsingProblem(text_problem.Text2TextProblem):
     additional_reserved_tokens = RESERVED_TOKENS
 
     @abc.abstractmethod
-    def source(self, folder: str, split: Split) -> Source:
+    def tree_files(self, folder: str, split: Split) -> TreeFiles:
         """Returns where the trees of a split are in the folder of the corpus."""
 
     def generate_samples(
@@ -84,7 +81,7 @@ class ParsingProblem(text_problem.Text2TextProblem):
     ) -> Iterator[dict[str, str] | problem.Rejected]:
         """Yields the sentences of one split and their trees, in the files' order."""
         folder = self.require_corpus_path()
-        files, shares = self.source(folder, Split(dataset_split))
+        files, shares = self.tree_files(folder, Split(dataset_split))
         for file in files:
             for found in trees.read_trees(os.path.join(folder, file), file):
                 if isinstance(found, problem.Rejected):
@@ -92,7 +89,7 @@ class ParsingProblem(text_problem.Text2TextProblem):
                         yield found
                     continue
                 words = " ".join(found.tree.words())
-                if split_of(words) in shares:
+                if splits.by_hash(words) in shares:
                     targets = trees.linearize(found.tree)
                     yield {"name": found.name, "inputs": words, "targets": targets}
 
@@ -115,7 +112,7 @@ class WsjParsing(ParsingProblem):
         ),
     )
 
-    def source(self, folder: str, split: Split) -> Source:
+    def tree_files(self, folder: str, split: Split) -> TreeFiles:
         """Returns the files of the sections of a split.
 
         Raises:
@@ -138,7 +135,7 @@ class WsjParsing(ParsingProblem):
                 f"Sections 02 to 23 must be there; missing: {', '.join(missing)}. "
                 f"{self.corpus.help_page(self.name, folder)}"
             )
-        return Source(
+        return TreeFiles(
             [
                 section[name]
                 for section in map(sections.__getitem__, WSJ_SECTIONS[split])
@@ -162,7 +159,7 @@ class TreebankFolder(ParsingProblem):
         ),
     )
 
-    def source(self, folder: str, split: Split) -> Source:
+    def tree_files(self, folder: str, split: Split) -> TreeFiles:
         """Returns the files that are named for a split, or its share of training's.
 
         Raises:
@@ -176,10 +173,10 @@ class TreebankFolder(ParsingProblem):
             )
         if split == Split.TRAIN:
             kept = [share for share in Split if share == split or share in files]
-            return Source(files[split], kept)
+            return TreeFiles(files[split], kept)
         if split in files:
-            return Source(files[split])
-        return Source(files[Split.TRAIN], [split])
+            return TreeFiles(files[split])
+        return TreeFiles(files[Split.TRAIN], [split])
 
     def _files_by_split(self, folder: str) -> dict[Split, list[str]]:
         """Returns the files of training, and of each other split that has a name."""
@@ -221,12 +218,3 @@ def has_trees(folder: str, file: str) -> bool:
     with open(os.path.join(folder, file), "rb") as content:
         start = content.read(1024).removeprefix(codecs.BOM_UTF8)
     return start.lstrip().startswith(b"(")
-
-
-def split_of(words: str) -> Split:
-    """Returns the split of a sentence in a corpus without splits of its own."""
-    digest = hashlib.sha256(words.encode(errors="surrogateescape")).hexdigest()
-    percent = int(digest[:8], 16) % 100
-    if percent < TEST_PERCENT:
-        return Split.TEST
-    return Split.EVAL if percent < TEST_PERCENT + DEV_PERCENT else Split.TRAIN

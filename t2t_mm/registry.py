@@ -16,7 +16,9 @@ import pathlib
 import re
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, NamedTuple, TypeVar, overload
+
+from absl import logging
 
 T = TypeVar("T")
 
@@ -24,6 +26,13 @@ _SNAKE_CASE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _VOCABULARY_FILE = re.compile(r"vocab\.([a-z0-9_]+)\.(\d+)\.subwords")
 _VARIANT = re.compile(r"(.+?)(_rev)?(_copy)?")
 _SUGGESTIONS = 3
+
+
+class Alias(NamedTuple):
+    """The entry that another name stands for, and what to say about it."""
+
+    new: str
+    remark: str
 
 
 class Registry(Generic[T]):
@@ -39,6 +48,8 @@ class Registry(Generic[T]):
         self._kind = kind
         self._article = article
         self._entries: dict[str, T] = {}
+        self._aliases: dict[str, Alias] = {}
+        self._said: set[str] = set()  # aliases that have been looked up
 
     def register(self, name: str) -> Callable[[T], T]:
         """Returns a decorator that files a class or function under `name`.
@@ -76,10 +87,51 @@ class Registry(Generic[T]):
         normalised = name.replace("-", "_").lower()
         if normalised in self._entries:
             return self._entries[normalised]
+        if normalised in self._aliases:
+            return self._get_aliased(normalised)
         raise LookupError(self._unknown(name, normalised))
 
+    def _get_aliased(self, old: str) -> T:
+        alias = self._aliases[old]
+        if alias.new not in self._entries:
+            raise LookupError(
+                f"'{old}' is another name of the {self._kind} '{alias.new}', which is "
+                "not registered."
+            )
+        if old not in self._said:
+            self._said.add(old)
+            remark = f" {alias.remark}" if alias.remark else ""
+            logging.info("'%s' is called '%s' here.%s", old, alias.new, remark)
+        return self._entries[alias.new]
+
+    def register_alias(self, old: str, new: str, remark: str = "") -> None:
+        """Makes `get` answer to another name, and say so the first time.
+
+        An entry that is called `old` itself comes first: a user's own problem may have
+        the name that it had in Tensor2Tensor.
+
+        Args:
+          old: the other name.
+          new: the name of an entry, which may be registered later.
+          remark: what else a user of the old name should know, as sentences.
+
+        Raises:
+          ValueError: if `old` is an alias of another entry already.
+        """
+        alias = Alias(new, remark)
+        if self._aliases.setdefault(old, alias) != alias:
+            raise ValueError(
+                f"'{old}' is another name of '{self._aliases[old].new}' already; it "
+                f"cannot be one of '{new}' too."
+            )
+
+    def aliases(self) -> dict[str, str]:
+        """Returns the name of the entry that each alias stands for."""
+        return {old: alias.new for old, alias in sorted(self._aliases.items())}
+
     def _unknown(self, name: str, normalised: str) -> str:
-        close = difflib.get_close_matches(normalised, self._entries, _SUGGESTIONS, 0.5)
+        known = [*self._entries, *self._aliases]
+        close = difflib.get_close_matches(normalised, known, _SUGGESTIONS, 0.5)
         if close:
             hint = "Did you mean " + " or ".join(f"'{match}'" for match in close) + "?"
         else:
@@ -146,6 +198,7 @@ VOCABULARIES: Registry[VocabularySpec] = Registry("vocabulary")
 # A score takes references and outputs, at least one, and returns what a reader sees.
 SCORES: Registry[Callable[[Sequence[str], Sequence[str]], str]] = Registry("score")
 
+register_alias = PROBLEMS.register_alias
 register_modality = MODALITIES.register
 register_model = MODELS.register
 register_hparams = HPARAMS.register

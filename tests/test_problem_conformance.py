@@ -10,16 +10,25 @@ import tempfile
 import corpora
 import numpy as np
 import pytest
+import tfds_mock
 
 from t2t_mm import hparam, problem, registry
-from t2t_mm.data import encoding, generation, options, pipeline
+from t2t_mm.data import encoding, generation, options, pipeline, tfds_source
 from t2t_mm.features import FeatureSpec, Split
 
 registry.import_registrations()
 
 MAX_CASES = 20
+EXAMPLES_OF_TFDS = 12
 HPARAMS = hparam.HParams(batch_size=256, batch_examples=4, max_buckets=2)
 NAMES = registry.PROBLEMS.names()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def random_datasets():
+    """Datasets of TensorFlow Datasets, for what no other corpus is made."""
+    with tfds_mock.random_datasets(EXAMPLES_OF_TFDS):
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +59,11 @@ def make(data_dir, corpus_paths):
 
 
 def _samples(made, data_dir, count=3):
-    samples = made.generate_samples(data_dir, data_dir, Split.TRAIN)
+    samples = (
+        sample
+        for sample in made.generate_samples(data_dir, data_dir, Split.TRAIN)
+        if not isinstance(sample, problem.Rejected)
+    )
     return [sample for sample, _ in zip(samples, range(count), strict=False)]
 
 
@@ -129,6 +142,24 @@ def test_targets_come_back_as_text(name, make, data_dir):
         assert isinstance(text, str)
         if isinstance(sample.get("targets"), str):
             assert text == sample["targets"]
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in NAMES if registry.PROBLEMS.get(n).tfds_name is not None]
+)
+def test_without_a_path_tfds_is_read(name, make, data_dir, monkeypatch):
+    make(name)  # for the vocabulary
+    asked = []
+    original = tfds_source.samples
+    monkeypatch.setattr(
+        tfds_source, "samples", lambda *args: asked.append(args) or original(*args)
+    )
+    made = registry.problem(name)
+
+    for part in made.dataset_splits:
+        samples = made.generate_samples(data_dir, data_dir, part["split"])
+        assert made.encode(next(iter(samples)), data_dir)["targets"]
+        assert asked.pop()[0] == made.tfds_name
 
 
 @pytest.mark.parametrize("name", NAMES)

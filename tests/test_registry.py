@@ -1,3 +1,4 @@
+import logging
 import pathlib
 import subprocess
 import sys
@@ -60,6 +61,53 @@ def test_an_unknown_name_names_the_closest(animals):
 def test_a_name_like_no_other_lists_them_all(animals):
     with pytest.raises(LookupError, match="There are: black_cat, brown_dog2."):
         animals.get("xyz")
+
+
+def test_an_alias_answers_and_says_the_name_once(animals, caplog):
+    animals.register_alias("old_cat", "black_cat", "It is older.")
+
+    with caplog.at_level(logging.INFO, logger="absl"):
+        assert animals.get("Old-Cat") == animals.get("old_cat") == "cat"
+
+    said = [record.getMessage() for record in caplog.records]
+    assert said == ["'old_cat' is called 'black_cat' here. It is older."]
+    assert "old_cat" not in animals.names()
+    assert animals.aliases() == {"old_cat": "black_cat"}
+
+
+def test_an_alias_may_come_before_what_it_stands_for(animals):
+    animals.register_alias("old_hen", "white_hen")
+
+    with pytest.raises(LookupError) as error:
+        animals.get("old_hen")
+    assert str(error.value) == (
+        "'old_hen' is another name of the animal 'white_hen', which is not registered."
+    )
+
+    animals.register("white_hen")("hen")
+    assert animals.get("old_hen") == "hen"
+
+
+def test_an_entry_of_the_same_name_comes_before_an_alias(animals):
+    animals.register_alias("old_cat", "black_cat")
+    animals.register("old_cat")("mine")
+
+    assert animals.get("old_cat") == "mine"
+
+
+def test_an_alias_stands_for_one_entry(animals):
+    animals.register_alias("old_cat", "black_cat")
+    animals.register_alias("old_cat", "black_cat")
+
+    with pytest.raises(ValueError, match="'old_cat' is another name of 'black_cat'"):
+        animals.register_alias("old_cat", "brown_dog2")
+
+
+def test_aliases_are_suggested_too(animals):
+    animals.register_alias("zebra_crossing", "black_cat")
+
+    with pytest.raises(LookupError, match="Did you mean 'zebra_crossing'"):
+        animals.get("zebra_crosing")
 
 
 def test_an_empty_registry_says_so():

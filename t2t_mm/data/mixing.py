@@ -1,6 +1,6 @@
 """Which problem trains at which step: a pure function of the seed and the step.
 
-The grammar of `RunConfig.mixing`:
+The grammar of the hyperparameter `mixing`:
 
     proportional          by the number of training examples
     equal                 the same for all

@@ -201,5 +201,24 @@ class Text2TextProblem(TextInputs, TextTargets):
         return type(cls.__name__ + suffix, (cls,), attributes)
 
 
+class Text2SelfProblem(TextTargets):
+    """A language model: samples are {"targets": str}."""
+
+    batch_size_means_tokens: ClassVar[bool] = True
+    record_types: ClassVar[Mapping[str, str]] = {"targets": "int64"}
+
+    def encode(self, sample: Mapping[str, Any], data_dir: str) -> problem.Record:
+        """Turns a raw sample into a record without inputs."""
+        return {"targets": self.encode_targets(sample["targets"], data_dir)}
+
+    def encode_inputs(self, value: Any, data_dir: str) -> list[Any]:
+        """Refuses: there are none."""
+        raise ValueError(f"{self.name} is a language model and has no inputs.")
+
+    def inputs_spec(self, data_dir: str) -> FeatureSpec | None:
+        """Returns None."""
+        return None
+
+
 class Text2ClassProblem(TextInputs, class_targets.ClassTargets):
     """Text to a class: samples are {"inputs": str, "label": int or name}."""

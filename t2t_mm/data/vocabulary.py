@@ -42,14 +42,20 @@ def ensure(
     """
     choose(problem, data_dir, options.vocabulary)
     spec = problem.vocabulary_spec
+    reason = reason_to_build(problem, data_dir, options)
+    if spec is not None and reason is not None:
+        logging.info("vocabulary | building %s: %s", spec.filename, reason)
+        path = os.path.join(data_dir, spec.filename)
+        _build(problem, spec=spec, path=path, tmp_dir=tmp_dir, options=options)
+    return existing(problem, data_dir)
+
+
+def existing(problem: problems.Problem, data_dir: str) -> manifests.Vocabulary | None:
+    """Returns the vocabulary of a problem, which must be there if it needs one."""
+    spec = problem.vocabulary_spec
     if spec is None:
         return None
-    path = os.path.join(data_dir, spec.filename)
-    reason = _reason_to_build(spec, path, options)
-    if reason is not None:
-        logging.info("vocabulary | building %s: %s", spec.filename, reason)
-        _build(problem, spec=spec, path=path, tmp_dir=tmp_dir, options=options)
-    sha256 = manifests.file_sha256(path)
+    sha256 = manifests.file_sha256(os.path.join(data_dir, spec.filename))
     return manifests.Vocabulary(name=spec.name, file=spec.filename, sha256=sha256)
 
 
@@ -66,8 +72,8 @@ def choose(
       choice: the user's, see `GenerationOptions`; None for that of existing records.
     """
     if choice is None:
-        existing = manifests.load_or_none(problem.dataset_name, data_dir)
-        choice = existing.settings["vocabulary_choice"] if existing else None
+        made = manifests.load_or_none(problem.dataset_name, data_dir)
+        choice = made.settings["vocabulary_choice"] if made else None
         if choice and choice.endswith(registry.VOCABULARY_ENDING):
             choice = declared(choice, data_dir)
     problem.choose_vocabulary(choice or registry.DEFAULT_VOCABULARY)
@@ -134,9 +140,14 @@ def declared(filename: str, data_dir: str) -> registry.VocabularySpec:
     )
 
 
-def _reason_to_build(
-    spec: registry.VocabularySpec, path: str, options: GenerationOptions
+def reason_to_build(
+    problem: problems.Problem, data_dir: str, options: GenerationOptions
 ) -> str | None:
+    """Returns why the vocabulary of a problem must be built; None if it need not."""
+    spec = problem.vocabulary_spec
+    if spec is None:
+        return None
+    path = os.path.join(data_dir, spec.filename)
     if not os.path.exists(path):
         return "there is none"
     if not os.path.exists(_notes_path(path)):
@@ -208,7 +219,7 @@ def _members(
         for name in spec.problems
     ]
     for member in members:
-        if member.corpus is not None:
+        if member.source not in (problems.Source.NOWHERE, problems.Source.TFDS):
             member.corpus_folder(tmp_dir)
     return members
 

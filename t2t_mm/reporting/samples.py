@@ -146,6 +146,6 @@ def write_picture(inputs: np.ndarray, path: str) -> bool:
 
 def to_text(problem: problem_lib.Problem, inputs: np.ndarray, vocab_dir: str) -> str:
     """Returns ids as text; inputs of another kind by type and shape."""
-    if isinstance(problem, text_problem.TextInputs):
+    if isinstance(problem, text_problem.TextInputs | text_problem.Text2SelfProblem):
         return problem.text_encoder(vocab_dir).decode(inputs.tolist())
     return f"{inputs.dtype} of shape {list(inputs.shape)}"

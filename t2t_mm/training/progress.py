@@ -106,12 +106,14 @@ class Progress:
         losses = " ".join(f"{p} {s[0] / s[-1]:.3f}" for p, s in sorted(sums.items()))
         steps = sum(s[-1] for s in sums.values())
         targets = sum(s[2] for s in sums.values())
+        dropped = sum(s[4] for s in sums.values()) / max(steps, 1.0)
         logging.info(
-            "train | step %d | %s | lr %.2e | %.1f steps/s %.0f targets/s | %s",
+            "train | step %d | %s | lr %.2e | %.1f steps/s %.0f targets/s%s | %s",
             step,
             losses,
             learning_rate,
             steps / seconds,
             targets / seconds,
+            f" | drop_rate {dropped:.3f}" if dropped > 0 else "",
             self._time_left(step),
         )

@@ -18,7 +18,7 @@ class RunConfig:
       save_every_steps: steps between checkpoints.
       keep_checkpoints: how many to keep.
       log_every_steps: steps between two lines of progress.
-      jit_compile: compile each step with XLA.
+      jit_compile: compile each step with XLA; dropout and noise are other numbers then.
       seed: seeds initial values, dropout, mixing and the order of the data.
     """
 

@@ -4,10 +4,9 @@ import parsing_corpora
 import pytest
 
 from t2t_mm import registry
-from t2t_mm.data import generation
+from t2t_mm.data import generation, splits
 from t2t_mm.data.options import GenerationOptions
 from t2t_mm.features import Split
-from t2t_mm.problems import parsing
 
 
 def _samples(name, path, split):
@@ -91,19 +90,7 @@ def test_a_folder_without_splits_is_dealt_by_a_hash_of_the_words(tmp_path):
     counts = collections.Counter(sum(found.values(), []))
     assert counts == {sentence: 2 for sentence in _sentences(rows)}
     for split, sentences in found.items():
-        assert {parsing.split_of(sentence) for sentence in sentences} == {split}
-
-
-@pytest.mark.parametrize(
-    ("words", "split"),
-    [
-        ("Yes !", Split.TEST),  # SHA-256 begins 82fa6670: 4 of 100
-        ("I run .", Split.EVAL),  # 3044933b: 7
-        ("It rains .", Split.TRAIN),  # 72ec61e0: 76
-    ],
-)
-def test_the_split_of_words_is_their_hash(words, split):
-    assert parsing.split_of(words) == split
+        assert {splits.by_hash(sentence) for sentence in sentences} == {split}
 
 
 @pytest.mark.parametrize(
@@ -136,7 +123,7 @@ def test_a_split_without_a_name_is_taken_out_of_training(tmp_path):
     assert sorted(found[Split.TRAIN] + found[Split.TEST]) == sorted(
         _sentences(rows[5:])
     )
-    assert {parsing.split_of(words) for words in found[Split.TEST]} == {Split.TEST}
+    assert {splits.by_hash(words) for words in found[Split.TEST]} == {Split.TEST}
     assert 0 < len(found[Split.TEST]) < 20
 
 

@@ -5,8 +5,10 @@ import itertools
 import pathlib
 import struct
 
+import image_corpora
 import numpy as np
 import parsing_corpora
+import text_corpora
 
 HELP_FOLDER = "usr/share/libreoffice/help"
 FASHION_FOLDER = "usr/share/datasets/fashion-mnist"
@@ -53,7 +55,14 @@ def make_all(root):
     # The last 5,000 training images are the dev split.
     write_fashion_part(root, "train", count=5030)
     write_fashion_part(root, "t10k", count=30)
-    return {"debian": str(root), **parsing_corpora.make(root)}
+    mnist = {name: str(root / FASHION_FOLDER) for name in ("mnist", "fashion_mnist")}
+    return {
+        "debian": str(root),
+        **image_corpora.make(root),
+        **mnist,
+        **parsing_corpora.make(root),
+        **text_corpora.make(root),
+    }
 
 
 def animal_texts():
