@@ -74,17 +74,17 @@ def test_a_split_is_decoded_beside_what_is_true(folder):
 
 def test_problems_that_need_no_code_exist():
     text = (documents.DOCS / DOCUMENT).read_text(encoding="utf-8")
-    named = re.findall(r"^\| `(\w+_folder\w*)` \|", text, re.MULTILINE)
+    named = re.findall(r"`(\w+_folder\w*)`", text)
 
-    assert named
+    assert len(named) > 4
     assert set(named) <= set(registry.PROBLEMS.names())
 
 
 def test_the_classes_it_names_exist():
     text = (documents.DOCS / DOCUMENT).read_text(encoding="utf-8")
-    named = re.findall(r"^\| `(\w+)\.(\w+)` \|", text, re.MULTILINE)
+    named = re.findall(r"^\| `(\w+)\.(\w+)`", text, re.MULTILINE)
 
-    assert len(named) == 5
+    assert len(named) == 6
     data = pathlib.Path(registry.__file__).parent / "data"
     for module, class_name in named:
         source = (data / f"{module}.py").read_text(encoding="utf-8")
