@@ -29,7 +29,8 @@ setuptools.setup(
     python_requires=">=3.11,<3.14",
     install_requires=[
         "absl-py",
-        "etils[epy]",
+        "dm-tree",
+        "etils[epath,epy]",
         "fonttools",  # emoji are pictures in a font
         "gin-config>=0.5",
         "google-crc32c",
@@ -38,6 +39,7 @@ setuptools.setup(
         "matplotlib",
         "numpy>=1.26,<3",
         "pillow",
+        "requests",
         "sacrebleu>=2.5",
         "sentencepiece>=0.2.1,<0.3",
         "soundfile",
@@ -47,6 +49,7 @@ setuptools.setup(
         "tensorflow-datasets>=4.9.10",
         "tensorflow-text>=2.21,<2.22",
         "tqdm",
+        "urllib3",
     ],
     extras_require={
         # TensorFlow and Beam agree on older releases of protobuf, pyarrow and pillow.

@@ -251,9 +251,13 @@ def _beam_arguments(
         raise ValueError("--runner=beam needs Apache Beam: pip install 't2t-mm[beam]'.")
     if any(option.startswith("--runner=") for option in given):
         return given
-    here = ("--runner=FnApiRunner", f"--direct_num_workers={num_workers}")
     mode = "multi_processing" if num_workers > 1 else "in_memory"
-    return (*here, f"--direct_running_mode={mode}", *given)
+    return (
+        "--runner=FnApiRunner",  # what DirectRunner falls back to
+        f"--direct_num_workers={num_workers}",
+        f"--direct_running_mode={mode}",
+        *given,
+    )
 
 
 def _vocabulary(

@@ -16,7 +16,7 @@ import pathlib
 import re
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar, overload
 
 from absl import logging
 
@@ -160,12 +160,14 @@ class VocabularySpec:
       approx_vocab_size: number of ids to aim at; a small corpus gives fewer.
       problems: names of the problems from whose training text it is built, in order.
       bytes_per_problem: how much text of each problem is sampled, in bytes.
+      reserved_tokens: texts that get an id each, such as " /NP" with its space.
     """
 
     name: str
     approx_vocab_size: int = 2**13
     problems: tuple[str, ...]
     bytes_per_problem: int = 5_000_000
+    reserved_tokens: tuple[str, ...] = ()
 
     @property
     def filename(self) -> str:
@@ -203,23 +205,44 @@ register_hparams = HPARAMS.register
 register_score = SCORES.register
 
 
-def register_problem(name: str) -> Callable[[type[T]], type[T]]:
+@overload
+def register_problem(name: type[T]) -> type[T]: ...
+
+
+@overload
+def register_problem(name: str | None = None) -> Callable[[type[T]], type[T]]: ...
+
+
+def register_problem(name: type[T] | str | None = None) -> Any:
     """Returns a decorator that files a problem class and sets its `name`.
+
+    Write the name out, so that it can be found. Without one, as Tensor2Tensor's users
+    have it, a class TranslateEnde8k is filed as translate_ende8k; the decorator may
+    then stand without brackets too.
 
     Raises:
       ValueError: if the name ends as those of variants do.
     """
-    if name.endswith(("_rev", "_copy")):
-        raise ValueError(
-            f"The name of a problem must not end in _rev or _copy, which turn any text "
-            f"problem round or copy it; got '{name}'."
-        )
+    if isinstance(name, type):
+        return register_problem(to_snake_case(name.__name__))(name)
 
     def file_under_name(problem_cls: type[T]) -> type[T]:
-        problem_cls.name = name  # type: ignore[attr-defined]
-        return PROBLEMS.register(name)(problem_cls)
+        filed = to_snake_case(problem_cls.__name__) if name is None else name
+        if filed.endswith(("_rev", "_copy")):
+            raise ValueError(
+                "The name of a problem must not end in _rev or _copy, which turn any "
+                f"text problem round or copy it; got '{filed}'."
+            )
+        problem_cls.name = filed  # type: ignore[attr-defined]
+        return PROBLEMS.register(filed)(problem_cls)
 
     return file_under_name
+
+
+def to_snake_case(class_name: str) -> str:
+    """Returns what Tensor2Tensor calls a class: LSTMSeq2seq is lstm_seq2seq."""
+    words = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", class_name)
+    return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", words).lower()
 
 
 def register_vocabulary(vocabulary: VocabularySpec) -> VocabularySpec:

@@ -144,6 +144,40 @@ def test_a_registered_problem_knows_its_name(monkeypatch):
     assert registry.problem("my_problem") is not made
 
 
+@pytest.mark.parametrize("brackets", [False, True])
+def test_a_problem_without_a_name_has_that_of_its_class(monkeypatch, brackets):
+    monkeypatch.setattr(registry, "PROBLEMS", registry.Registry("problem"))
+
+    class TranslateEnde8k:
+        pass
+
+    register = registry.register_problem() if brackets else registry.register_problem
+    registered = register(TranslateEnde8k)
+
+    assert registered is TranslateEnde8k
+    assert registry.problem("translate_ende8k").name == "translate_ende8k"
+
+
+@pytest.mark.parametrize(
+    ("class_name", "name"),
+    [
+        ("TranslateEndeWmt32k", "translate_ende_wmt32k"),
+        ("LSTMSeq2seq", "lstm_seq2seq"),
+        ("ImageMsCocoTokens32k", "image_ms_coco_tokens32k"),
+    ],
+)
+def test_names_of_classes_are_those_of_tensor2tensor(class_name, name):
+    assert registry.to_snake_case(class_name) == name
+
+
+def test_a_class_that_is_called_like_a_variant_is_refused():
+    with pytest.raises(ValueError, match="must not end in _rev.*'sort_rev'"):
+
+        @registry.register_problem
+        class SortRev:
+            pass
+
+
 def test_a_vocabulary_is_filed_under_its_own_name(monkeypatch):
     monkeypatch.setattr(registry, "VOCABULARIES", registry.Registry("vocabulary"))
     spec = registry.VocabularySpec(

@@ -22,7 +22,7 @@ from typing import Any
 
 import apache_beam as beam
 from absl import logging
-from apache_beam.io import filesystems
+from apache_beam.io import filesystem, filesystems
 from apache_beam.options import pipeline_options
 
 from t2t_mm import problem as problems
@@ -63,7 +63,7 @@ def write_shards(
         _run(job, encoder, arguments)
         return _fetch_results(job), _fetch_shards(job, encoder)
     finally:
-        filesystems.FileSystems.delete([job.work_dir])
+        _delete(job.work_dir)
 
 
 def _vocabulary_files(encoder: chunks.Encoder) -> dict[str, bytes]:
@@ -106,7 +106,7 @@ def _build(pipeline: Any, job: beam_steps.Job, encoder: chunks.Encoder) -> None:
         )
     )
     # Nothing for every shard, so that those without records are written too.
-    nothing = [(name, b"") for name in _shard_names(encoder.problem)]
+    nothing = [(tuple(name), b"") for name in _shard_names(encoder.problem)]
     (
         (encoded["records"], pipeline | "AllShards" >> beam.Create(nothing))
         | "Join" >> beam.Flatten()
@@ -178,6 +178,17 @@ def _open(path: str) -> Any:
 def _read(path: str) -> bytes:
     with _open(path) as file:
         return file.read()
+
+
+def _delete(folder: str) -> None:
+    if os.path.isdir(folder):
+        shutil.rmtree(folder)
+        return
+    try:
+        # The slash says to a store without folders that all below it is meant.
+        filesystems.FileSystems.delete([f"{folder}/"])
+    except filesystem.BeamIOError as error:
+        logging.warning("datagen | cannot delete %s: %s", folder, error)
 
 
 def _fetch(source: str, target: str) -> None:

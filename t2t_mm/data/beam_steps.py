@@ -36,7 +36,7 @@ _GENERATING = threading.Lock()
 
 
 class ShardName(NamedTuple):
-    """One shard of a split.
+    """One shard of a split; on its way a plain tuple, which Beam knows how to code.
 
     Attributes:
       split: the split.
@@ -130,10 +130,10 @@ class Encode(_Step):
         origin = (chunk.stream.name, chunk.start, chunk.stream.label)
         yield beam.pvalue.TaggedOutput(RESULTS, (*origin, result))
 
-    def _shard(self, split: Split, key: int) -> ShardName:
+    def _shard(self, split: Split, key: int) -> tuple[str, int, int]:
         num_shards = self._num_shards[split]
         shard = shard_writer.shard_of(np.array([key], np.uint64), num_shards)
-        return ShardName(str(split), int(shard[0]), num_shards)
+        return str(split), int(shard[0]), num_shards  # a `ShardName`
 
     def _header(self, chunk: chunks.Chunk, offset: int, row: Sequence[int]) -> bytes:
         _, key, _, _, inputs_length, targets_length = row
@@ -145,7 +145,9 @@ class Encode(_Step):
 class WriteShard(_Step):
     """All records of a shard -> its file, and beside it the rows of its index."""
 
-    def process(self, element: tuple[ShardName, Iterable[bytes]]) -> Iterator[Any]:
+    def process(
+        self, element: tuple[tuple[str, int, int], Iterable[bytes]]
+    ) -> Iterator[Any]:
         """Writes both; yields the name of the shard and its file."""
         name, values = ShardName(*element[0]), element[1]
         rows, framed = _sorted(values)
@@ -160,7 +162,7 @@ class WriteShard(_Step):
                 target = os.path.basename(written)
                 target = filesystems.FileSystems.join(self._job.work_dir, target)
                 _copy_to(written, target)
-        yield name, file
+        yield tuple(name), file
 
 
 def _sorted(values: Iterable[bytes]) -> tuple[np.ndarray, list[bytes]]:

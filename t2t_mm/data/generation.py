@@ -27,6 +27,7 @@ from t2t_mm import registry
 from t2t_mm.data import (
     chunks,
     downloads,
+    old_names,
     progress,
     records,
     shard_writer,
@@ -78,6 +79,8 @@ def generate(
             logging.info("datagen | %s is up to date in %s", problem.name, data_dir)
             return existing
         logging.info("datagen | making %s: %s", problem.name, "; ".join(reasons))
+        for remark in old_names.remarks(type(problem)):
+            logging.warning("datagen | %s", remark)
         _start_or_go_on(wanted, folder)
         run = _Run(
             problem=problem,

@@ -53,7 +53,7 @@ def check_reachable(url: str) -> None:
             requests.head(url, timeout=timeouts, allow_redirects=False).close()
         except requests.ReadTimeout:
             pass  # it took the question, so it is there
-        except requests.RequestException as error:
+        except Exception as error:  # nobody else would see it in a thread
             found.append(error)
 
     # Looking up a name knows no time limit, so a thread does it.

@@ -1,7 +1,7 @@
 """Problems whose inputs are images."""
 
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,6 +14,8 @@ from t2t_mm.features import FeatureSpec, SpaceId, Split
 
 with epy.lazy_imports():
     import tensorflow as tf
+
+SMALL_SIDE, LARGE_SIDE = 32, 299  # pixels
 
 encode_png = images.encode_png  # part of what problems of T2T's users need
 
@@ -30,10 +32,14 @@ class ImageProblem(problem.Problem):
       jpeg_quality: of large images in records, from 1 to 95.
     """
 
-    image_shape: ClassVar[tuple[int, int, int]]
     image_fit: ClassVar[ImageFit] = ImageFit.STRETCH
     jpeg_quality: ClassVar[int] = 90
     record_types: ClassVar[Mapping[str, str]] = {"inputs": "string", "targets": "int64"}
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels; a subclass just sets it."""
+        raise ValueError(f"{type(self).__name__} must define `image_shape`.")
 
     def encode_inputs(self, value: Any, data_dir: str) -> list[bytes]:
         """Returns an image of any size as a PNG or JPEG file of `image_shape`.
@@ -111,10 +117,30 @@ class Image2ClassProblem(class_targets.ClassTargets, ImageProblem):
     Attributes:
       train_shards: number of training files.
       dev_shards: number of evaluation files.
+      is_small: where a problem of Tensor2Tensor has no `image_shape`, whether it has 32
+        pixels along a side, as CIFAR-10, or 299, as ImageNet.
     """
 
     train_shards: int = 10
     dev_shards: int = 1
+    is_small: bool = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Lets `class_labels` be a property, as it was in Tensor2Tensor."""
+        super().__init_subclass__(**kwargs)
+        labels = cls.__dict__.get("class_labels")
+        if isinstance(labels, property):
+
+            def class_labels(self: Any, data_dir: str) -> Sequence[str]:
+                return labels.__get__(self)
+
+            cls.class_labels = class_labels  # type: ignore[assignment,method-assign]
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels that every image is given."""
+        side = SMALL_SIDE if self.is_small else LARGE_SIDE
+        return (side, side, 3)
 
     @property
     def dataset_splits(self) -> list[dict[str, Any]]:

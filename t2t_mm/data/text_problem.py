@@ -32,11 +32,13 @@ class TextCodec(problem.Problem):
       vocabulary: name of a registered vocabulary that several problems share; None for
         one of the problem's own.
       approx_vocab_size: number of subwords of a vocabulary of the problem's own.
+      additional_reserved_tokens: texts that have an id each in such a vocabulary.
     """
 
     vocab_type: str = VocabType.SUBWORD
     vocabulary: ClassVar[str | None] = None
     approx_vocab_size: int = 2**13
+    additional_reserved_tokens: Sequence[str] = ()
     _choice: registry.VocabularySpec | str | None = None  # made by the user
     _encoder: text_encoder.TextEncoder | None = None  # while many texts are encoded
 
@@ -69,6 +71,7 @@ class TextCodec(problem.Problem):
             name=self.dataset_name,
             approx_vocab_size=self.approx_vocab_size,
             problems=(self.dataset_name,),
+            reserved_tokens=tuple(self.additional_reserved_tokens),
         )
 
     def text_encoder(self, data_dir: str) -> text_encoder.TextEncoder:

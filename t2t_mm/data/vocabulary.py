@@ -115,13 +115,16 @@ def declare(
     registry.VocabularySpec.of_file(spec.filename)  # checks the name
     if os.path.exists(os.path.join(data_dir, spec.filename)):
         return declared(spec.filename, data_dir)
-    names = {m.dataset_name: None for m in members if m.vocabulary_spec is not None}
-    if not names:
+    own = {m.dataset_name: m.vocabulary_spec for m in members if m.vocabulary_spec}
+    if not own:
         raise ValueError(
             f"The vocabulary '{name}' must be built from problems with text; got "
             f"{', '.join(member.name for member in members)}."
         )
-    return dataclasses.replace(spec, problems=tuple(names))
+    tokens = itertools.chain.from_iterable(s.reserved_tokens for s in own.values())
+    return dataclasses.replace(
+        spec, problems=tuple(own), reserved_tokens=tuple(dict.fromkeys(tokens))
+    )
 
 
 def declared(filename: str, data_dir: str) -> registry.VocabularySpec:
@@ -131,7 +134,10 @@ def declared(filename: str, data_dir: str) -> registry.VocabularySpec:
         return registry.VocabularySpec.of_file(filename)
     with open(path, encoding="utf-8") as file:
         fields = json.load(file)["spec"]
-    return registry.VocabularySpec(**{**fields, "problems": tuple(fields["problems"])})
+    lists = ("problems", "reserved_tokens")
+    return registry.VocabularySpec(
+        **{**fields, **{name: tuple(fields.get(name, ())) for name in lists}}
+    )
 
 
 def reason_to_build(
@@ -164,6 +170,9 @@ def _notes_path(path: str) -> str:
 def _notes(spec: registry.VocabularySpec, options: GenerationOptions) -> dict[str, Any]:
     fields = dataclasses.asdict(spec)
     fields["problems"] = list(spec.problems)
+    fields["reserved_tokens"] = list(spec.reserved_tokens)
+    if not spec.reserved_tokens:
+        del fields["reserved_tokens"]  # as in notes from before there were any
     return {"spec": fields, "max_cases": options.max_cases}
 
 
@@ -185,7 +194,9 @@ def _build(
         )
         for member in _members(problem, spec, tmp_dir, options)
     )
-    model = text_encoder.build_subwords(texts, spec.approx_vocab_size)
+    model = text_encoder.build_subwords(
+        texts, spec.approx_vocab_size, spec.reserved_tokens
+    )
     notes = json.dumps(_notes(spec, options), indent=1) + "\n"
     manifests.write_atomically(_notes_path(path), notes.encode())
     manifests.write_atomically(path, model)

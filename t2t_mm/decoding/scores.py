@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from etils import epy
 
 from t2t_mm import registry
+from t2t_mm.evaluation import bracketing
 
 with epy.lazy_imports():
     import jiwer
@@ -60,3 +61,21 @@ def cer(references: Sequence[str], outputs: Sequence[str]) -> str:
 def wer(references: Sequence[str], outputs: Sequence[str]) -> str:
     """Returns the word error rate: edits of all outputs per true word."""
     return f"{jiwer.wer(list(references), list(outputs)):.4f}"
+
+
+@registry.register_score("well_formed")
+def well_formed(references: Sequence[str], outputs: Sequence[str]) -> str:
+    """Returns the share of outputs that are trees over the words of their reference."""
+    found = bracketing.score_symbols(references, outputs)
+    return f"{found.well_formed:.4f} of {found.sentences}"
+
+
+@registry.register_score("labelled_f1")
+def labelled_f1(references: Sequence[str], outputs: Sequence[str]) -> str:
+    """Returns F1, precision and recall of labelled brackets, in percent."""
+    found = bracketing.score_symbols(references, outputs)
+    return (
+        f"{100 * found.f1:.2f} (precision {100 * found.precision:.2f}, "
+        f"recall {100 * found.recall:.2f}; all brackets of {found.equal} of "
+        f"{found.sentences} right; {found.ill_formed} without brackets: no trees)"
+    )

@@ -114,6 +114,6 @@ class Progress:
             learning_rate,
             steps / seconds,
             targets / seconds,
-            f" | drop_rate {dropped:.3f}" if dropped > 0 else "",
+            f" | drop_rate {dropped:.2g}" if dropped > 0 else "",
             self._time_left(step),
         )

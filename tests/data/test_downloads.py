@@ -1,10 +1,13 @@
+import dataclasses
 import hashlib
 import io
 import multiprocessing
 import os
 import re
+import shutil
 import socket
 import tarfile
+import threading
 import time
 import zipfile
 
@@ -12,7 +15,7 @@ import file_server
 import pytest
 
 from t2t_mm import problem as problems
-from t2t_mm.data import corpus, downloads, http_file
+from t2t_mm.data import corpus, downloads, generation, http_file, text_problem
 
 CONTENT = bytes(range(251)) * 4000  # a megabyte
 
@@ -249,11 +252,13 @@ def test_no_network_is_answered_within_seconds_by_all_files(tmp_path):
 
 def test_a_silent_network_is_answered_within_seconds(tmp_path, monkeypatch):
     monkeypatch.setattr(http_file, "REACH_SECONDS", 0.2)
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(1))
+    is_over = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: is_over.wait() and [])
     file = corpus.Download(url="http://books.example/one.zip", file="one.zip")
 
     with pytest.raises(OSError, match=r"books\.example cannot be reached \(silent"):
         fetch(tmp_path, file)
+    is_over.set()
 
 
 def test_a_small_disk_is_found_out_before(server, tmp_path, monkeypatch):
@@ -471,3 +476,39 @@ def test_a_path_that_does_not_exist_is_no_reason_to_download(server, tmp_path):
 )
 def test_sizes_are_short(num_bytes, text):
     assert http_file.size_text(num_bytes) == text
+
+
+class Lines(text_problem.Text2TextProblem):
+    name = "book_lines"
+    vocab_type = "byte"
+
+    def generate_samples(self, data_dir, tmp_dir, dataset_split):
+        with open(f"{self.corpus_folder(tmp_dir)}/lines.txt") as file:
+            for line in file:
+                yield {"inputs": line, "targets": line}
+
+
+def test_records_are_made_from_downloads_and_then_need_them_no_more(server, tmp_path):
+    content = b"one\ntwo\n"
+    server.files["lines.txt"] = content
+    lines = Lines()
+    lines.corpus = books(download(server, "lines.txt", content))
+    folders = str(tmp_path / "data"), str(tmp_path / "tmp")
+
+    made = generation.generate(lines, *folders)
+    shutil.rmtree(tmp_path / "tmp")
+    again = generation.generate(lines, *folders)
+
+    assert [files.index.count for files in made.splits.values()] == [2, 2, 2]
+    assert again == made
+    assert server.gets() == [None]
+
+
+def test_other_files_make_other_records():
+    file = corpus.Download(url="http://x/a", file="a", sha256="0" * 64)
+    moved = dataclasses.replace(file, url="http://y/a")
+    changed = dataclasses.replace(file, sha256="1" * 64)
+
+    original = downloads.fingerprint(books(file))
+    assert downloads.fingerprint(books(moved)) == original
+    assert downloads.fingerprint(books(changed)) != original

@@ -109,6 +109,29 @@ def test_tensor2tensors_generator_works(tmp_path):
     assert [part["split"] for part in _OldStyle().dataset_splits] == ["train", "dev"]
 
 
+@pytest.mark.parametrize(("small", "side"), [(True, 32), (False, 299)])
+def test_images_of_tensor2tensor_have_its_two_sizes(small, side):
+    class Sized(image_problem.Image2ClassProblem):
+        num_classes = 2
+        is_small = small
+
+    assert Sized().image_shape == (side, side, 3)
+
+
+def test_class_labels_may_be_a_property_as_in_tensor2tensor():
+    class Named(image_problem.Image2ClassProblem):
+        name = "named"
+        num_classes = 2
+
+        @property
+        def class_labels(self):
+            return ["cat", "dog"]
+
+    assert list(Named().class_labels("")) == ["cat", "dog"]
+    assert Named().encode_targets("dog", "") == [1]
+    assert Named().decode_targets([0], "") == "cat"
+
+
 def test_captions_are_bucketed_by_their_length_only(tmp_path):
     batches = _batches(_Captions(), tmp_path)
 

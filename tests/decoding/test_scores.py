@@ -40,6 +40,25 @@ def test_error_rates_are_edits_per_true_unit(references, outputs, cer, wer):
     assert found == {"cer": f"{cer:.4f}", "wer": f"{wer:.4f}"}
 
 
+def test_parses_are_scored_by_their_brackets():
+    references = ["S NP NN /NP VP VB /VP . /S"] * 4
+    outputs = [
+        references[0],
+        "S NP NN /NP NP VB /NP . /S",
+        "S NP NN /NP VP VB /VP /S",  # one word less
+        "S NP NN",
+    ]
+
+    found = scores.score(["well_formed", "labelled_f1"], references, outputs)
+
+    # 3 + 2 of 6 brackets are right; there are 12.
+    assert found == {
+        "well_formed": "0.5000 of 4",
+        "labelled_f1": "55.56 (precision 83.33, recall 41.67; all brackets of 1 of 4 "
+        "right; 2 without brackets: no trees)",
+    }
+
+
 def test_a_score_of_a_users_own_is_used_by_its_name(monkeypatch):
     monkeypatch.setattr(registry.SCORES, "_entries", {})
 
@@ -62,8 +81,11 @@ def test_an_output_that_is_missing_is_noticed():
         scores.score(["exact"], ["a", "b"], ["a"])
 
 
-def test_kinds_of_targets_have_the_scores_that_fit():
+def test_kinds_of_targets_have_the_scores_that_fit(registrations):
     assert text_problem.Text2TextProblem.scores == ("exact", "bleu")
     assert image_problem.Image2TextProblem.scores == ("exact", "bleu")
     assert text_problem.Text2ClassProblem.scores == ("exact",)
+    for name in ("mini_parsing", "miniworld_parsing", "wsj_parsing"):
+        parsing_scores = registry.PROBLEMS.get(name).scores
+        assert parsing_scores == ("exact", "well_formed", "labelled_f1")
     assert audio_problem.Audio2TextProblem.scores == ("cer", "wer")

@@ -34,6 +34,7 @@ def images_content():
         (gzip.compress(images_content()[:7]), "7 bytes, less than its header"),
         (gzip.compress(b"\x00\x00\x08\x01" + bytes(99)), "0x801 instead of 0x803"),
     ],
+    ids=["cut off", "not compressed", "too few values", "too short", "labels"],
 )
 def test_a_damaged_file_is_named_with_what_is_wrong(tmp_path, content, complaint):
     path = tmp_path / "images.gz"

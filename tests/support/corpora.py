@@ -7,6 +7,7 @@ import struct
 
 import image_corpora
 import numpy as np
+import parsing_corpora
 import text_corpora
 
 HELP_FOLDER = "usr/share/libreoffice/help"
@@ -59,6 +60,7 @@ def make_all(root):
         "debian": str(root),
         **image_corpora.make(root),
         **mnist,
+        **parsing_corpora.make(root),
         **text_corpora.make(root),
     }
 

@@ -157,7 +157,7 @@ def test_choices_without_room_are_recorded(
     assert all(0.0 <= rate < 1.0 for rate in dropped)
     assert max(dropped) > 0.0
     lines = [line for line in lines if line.startswith("train | step")]
-    assert any(re.search(r" \| drop_rate 0\.\d{3} \| ", line) for line in lines)
+    assert any(re.search(r" \| drop_rate 0\.\d+ \| ", line) for line in lines)
 
 
 def test_a_model_without_experts_trains(digits_dir, tmp_path):
