@@ -10,6 +10,7 @@ import tempfile
 import corpora
 import numpy as np
 import pytest
+import speech_corpora
 import tfds_mock
 
 from t2t_mm import hparam, problem, registry
@@ -39,7 +40,10 @@ def data_dir():
 
 @pytest.fixture(scope="module")
 def corpus_paths(tmp_path_factory):
-    return corpora.make_all(tmp_path_factory.mktemp("corpora"))
+    root = tmp_path_factory.mktemp("corpora")
+    with pytest.MonkeyPatch.context() as patch:
+        speech_corpora.put_on_path(patch, root / "bin")
+        yield corpora.make_all(root)
 
 
 @pytest.fixture(scope="module")

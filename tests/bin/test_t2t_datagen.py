@@ -6,6 +6,7 @@ import textwrap
 
 import corpora
 import pytest
+import speech_corpora
 
 from t2t_mm import registry
 from t2t_mm.bin import flags as common_flags
@@ -70,7 +71,8 @@ def _is_tfds(name, paths):
     return problem.tfds_name is not None and not given
 
 
-def test_tensorflow_is_never_imported(tmp_path):
+def test_tensorflow_is_never_imported(tmp_path, monkeypatch):
+    speech_corpora.put_on_path(monkeypatch, tmp_path / "corpora" / "bin")
     paths = corpora.make_all(tmp_path / "corpora")
     corpus_flags = [f"--corpus_path={name}={path}" for name, path in paths.items()]
     names = [name for name in registry.PROBLEMS.names() if not _is_tfds(name, paths)]

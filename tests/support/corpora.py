@@ -8,6 +8,7 @@ import struct
 import image_corpora
 import numpy as np
 import parsing_corpora
+import speech_corpora
 import text_corpora
 
 HELP_FOLDER = "usr/share/libreoffice/help"
@@ -50,7 +51,10 @@ PAGE = """<!DOCTYPE html>
 
 
 def make_all(root):
-    """Returns a path for every `Problem.corpus`, as --corpus_path gives them."""
+    """Returns a path for every `Problem.corpus`, as --corpus_path gives them.
+
+    Programs that problems run are in `root/bin`, to be put on the PATH.
+    """
     write_help_page(root, "swriter/guide/animals.html", animal_texts())
     # The last 5,000 training images are the dev split.
     write_fashion_part(root, "train", count=5030)
@@ -61,6 +65,7 @@ def make_all(root):
         **image_corpora.make(root),
         **mnist,
         **parsing_corpora.make(root),
+        **speech_corpora.make(root),
         **text_corpora.make(root),
     }
 
