@@ -3,6 +3,7 @@
 import csv
 import os
 import pathlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -15,12 +16,14 @@ from t2t_mm.problems import text_folders
 
 # Tables that have all splits, or in a folder of its own one of them.
 TABLES = ("transcripts.tsv", "transcripts.csv", "metadata.csv", "validated.tsv")
-DELIMITERS = "|\t,"  # the first of them in the first line
+DELIMITERS = "|\t,"  # of a .csv, the first of them in the first line
 # What the columns of files and texts are called where the first line has names.
 FILE_COLUMNS = ("file", "file_name", "filename", "path", "audio", "wav")
 TEXT_COLUMNS = ("text", "sentence", "transcript", "transcription")
 SOUND_FOLDERS = ("", "wavs", "clips", "audio")
 SOUND_ENDINGS = ("", ".wav", ".flac", ".mp3", ".ogg", ".opus", ".sph", ".wv1")
+
+_NOT_UTF8 = re.compile("[\udc80-\udcff]")
 
 
 @registry.register_problem("speech_folder")
@@ -76,6 +79,8 @@ class SpeechFolder(
                 yield problem.Rejected(name=file, reason="its sound file is missing")
             elif not text:
                 yield problem.Rejected(name=file, reason="it has no text")
+            elif _NOT_UTF8.search(text):
+                yield problem.Rejected(name=file, reason="its text is not UTF-8")
             else:
                 yield {"inputs": path, "targets": text, "name": file}
 
@@ -113,13 +118,14 @@ def read_rows(table: pathlib.Path) -> Iterator[list[str]]:
     text; where there are more, the text is the last of LJSpeech's columns (with the
     numbers as words), or the second one.
     """
-    # Bytes that are not UTF-8 become what cannot be encoded: a bad sample.
+    # Bytes that are not UTF-8 become lone surrogates.
     with open(
         table, encoding="utf-8-sig", errors="surrogateescape", newline="\n"
     ) as file:
         first = file.readline().rstrip("\r\n")
         file.seek(0)
-        delimiter = next((mark for mark in DELIMITERS if mark in first), "\t")
+        known = DELIMITERS if table.suffix == ".csv" else "\t"
+        delimiter = next((mark for mark in known if mark in first), "\t")
         rows = (
             csv.reader(file)
             if delimiter == ","
