@@ -6,7 +6,7 @@ pair). The archives are read as they are.
 """
 
 import itertools
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, ClassVar
 
 from absl import logging
@@ -54,21 +54,30 @@ class WmtProblem(text_problem.Text2TextProblem):
     def generate_samples(
         self, data_dir: str, tmp_dir: str, dataset_split: Split
     ) -> Iterator[dict[str, Any] | problem.Rejected]:
-        """Yields the pairs of one split, file by file.
+        """Yields the pairs of one split, text by text."""
+        for name in self.sample_parts(data_dir, tmp_dir, dataset_split):
+            yield from self.generate_part(data_dir, tmp_dir, dataset_split, name)
 
-        Raises:
-          FileNotFoundError: if there are none; those of training need dev and test too,
-            lest they are found to be missing hours later.
-        """
-        split = Split(dataset_split)
-        folder = self.corpus_folder(tmp_dir)
+    def sample_parts(
+        self, data_dir: str, tmp_dir: str, dataset_split: Split
+    ) -> Sequence[str]:
+        """Returns the names of the parallel texts of a split that are there."""
+        folder, split = self.corpus_folder(tmp_dir), Split(dataset_split)
         found = self._find(folder, split)
         if split == Split.TRAIN:
+            # Nobody should learn after hours that dev is missing.
             for part in self.dataset_splits:
                 self._find(folder, part["split"])
         self._log(split, found)
-        for bitext, files in found.items():
-            yield from text_files.read_bitext(files, bitext.name)
+        return [bitext.name for bitext in found]
+
+    def generate_part(
+        self, data_dir: str, tmp_dir: str, dataset_split: Split, part: str
+    ) -> Iterator[dict[str, Any] | problem.Rejected]:
+        """Yields the pairs of one text."""
+        found = self._find(self.corpus_folder(tmp_dir), Split(dataset_split))
+        (files,) = (found[bitext] for bitext in found if bitext.name == part)
+        yield from text_files.read_bitext(files, part)
 
     def generate_text_for_vocab(self, data_dir: str, tmp_dir: str) -> Iterator[str]:
         """Yields texts of all training files in turn, so that each has its share.

@@ -115,14 +115,17 @@ def cut(samples: Iterable[Any], stream: Stream) -> Iterator[Chunk]:
 
 
 def _size(sample: Any) -> int:
-    """Returns about how many bytes a sample has."""
+    """Returns about how many bytes a sample has, with what it stands for."""
     if isinstance(sample, Mapping):
         return sum(map(_size, sample.values()))
     if isinstance(sample, str | bytes):
         return len(sample)
     if isinstance(sample, np.ndarray):
         return sample.nbytes
-    return BYTES_OF_A_FILE if hasattr(sample, "read_bytes") else 0
+    is_plain = sample is None or isinstance(
+        sample, bool | int | float | np.generic | problems.Rejected
+    )
+    return 0 if is_plain else BYTES_OF_A_FILE
 
 
 class Result(NamedTuple):
