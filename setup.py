@@ -29,23 +29,33 @@ setuptools.setup(
     python_requires=">=3.11,<3.14",
     install_requires=[
         "absl-py",
-        "etils[epy]",
+        "dm-tree",
+        "etils[epath,epy]",
+        "fonttools",  # emoji are pictures in a font
         "gin-config>=0.5",
         "google-crc32c",
         "importlib_resources",  # tensorflow-datasets needs it without saying so
+        "jiwer>=4",
         "matplotlib",
         "numpy>=1.26,<3",
         "pillow",
+        "requests",
         "sacrebleu>=2.5",
         "sentencepiece>=0.2.1,<0.3",
         "soundfile",
+        "soxr",
         "tensorboard",  # TensorFlow 2.21 does not bring it
         "tensorflow>=2.21,<2.22",  # never tensorflow-cpu: tensorflow-text wants this
         "tensorflow-datasets>=4.9.10",
         "tensorflow-text>=2.21,<2.22",
         "tqdm",
+        "urllib3",
     ],
-    extras_require={"dev": ["mypy", "pytest", "pytest-xdist", "ruff"]},
+    extras_require={
+        # TensorFlow and Beam agree on older releases of protobuf, pyarrow and pillow.
+        "beam": ["apache-beam>=2.77,<3"],
+        "dev": ["mypy", "pytest", "pytest-xdist", "ruff"],
+    },
     entry_points={
         "console_scripts": [
             "t2t-datagen = t2t_mm.bin.t2t_datagen:run",

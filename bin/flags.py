@@ -296,8 +296,11 @@ def start_logging() -> None:
 
 
 def _is_worth_reading(record: standard_logging.LogRecord) -> bool:
-    """Leaves out what TensorFlow logs of its own inner workings."""
-    is_ours = f"{os.sep}tensorflow{os.sep}" not in record.pathname
+    """Leaves out what others log of their own inner workings."""
+    folders = record.pathname.split(os.sep)
+    if "tensorflow_datasets" in folders:  # warns of every dataset not yet prepared
+        return record.levelno > standard_logging.WARNING
+    is_ours = not {"tensorflow", "apache_beam"} & set(folders)
     return is_ours or record.levelno > standard_logging.INFO
 
 

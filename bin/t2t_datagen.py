@@ -8,6 +8,7 @@ by other settings is made again, and the log says why.
 
 import concurrent.futures
 import dataclasses
+import importlib.util
 import multiprocessing
 import os
 import sys
@@ -19,7 +20,7 @@ from absl import flags, logging
 from t2t_mm import problem as problems
 from t2t_mm import registry
 from t2t_mm.bin import flags as common_flags
-from t2t_mm.data import generation, manifest, vocabulary
+from t2t_mm.data import dry_run, generation, manifest, vocabulary
 from t2t_mm.data.options import GenerationOptions
 
 PROGRAM = "t2t-datagen"
@@ -57,6 +58,7 @@ def define_flags() -> flags.FlagValues:
     _define_selection(values)
     _define_generation(values)
     _define_vocabulary(values)
+    _define_runner(values)
     return values
 
 
@@ -71,6 +73,13 @@ def _define_selection(values: flags.FlagValues) -> None:
         "only_list",
         False,
         "Print the names of the selected problems and do nothing else.",
+        flag_values=values,
+    )
+    flags.DEFINE_bool(
+        "dry_run",
+        False,
+        "Make nothing; print what would be fetched, read and made, how big it is and "
+        "where it would go. Needs no network.",
         flag_values=values,
     )
     flags.DEFINE_bool(
@@ -112,6 +121,31 @@ def _define_generation(values: flags.FlagValues) -> None:
     )
 
 
+def _define_runner(values: flags.FlagValues) -> None:
+    flags.DEFINE_enum(
+        "runner",
+        "local",
+        ["local", "beam"],
+        "Who does the work: processes of this machine, or a runner of Apache Beam.",
+        flag_values=values,
+    )
+    flags.DEFINE_multi_string(
+        "beam_options",
+        [],
+        "With --runner=beam, an option of Beam as NAME=VALUE, such as "
+        "runner=DataflowRunner; may be given several times. If there is no runner, "
+        "--num_workers processes of this machine work.",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "beam_dir",
+        None,
+        "With --runner=beam, a folder to which all workers can write and which this "
+        "machine can read, such as gs://BUCKET/FOLDER; one in --data_dir if not given.",
+        flag_values=values,
+    )
+
+
 def _define_vocabulary(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "vocabulary",
@@ -131,7 +165,7 @@ def _define_vocabulary(values: flags.FlagValues) -> None:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Makes, lists or verifies the problems that the flags select.
+    """Makes, lists, plans or verifies the problems that the flags select.
 
     Raises:
       ValueError: if a flag is wrong or a problem cannot be made.
@@ -148,6 +182,10 @@ def main(argv: Sequence[str]) -> None:
     names = list(dict.fromkeys(registry.problem(n).dataset_name for n in names))
     common_flags.require(values, "data_dir")
     job = _job(values, names)
+    if values.dry_run:
+        for line in dry_run.report(names, job.data_dir, job.tmp_dir, job.options):
+            sys.stdout.write(f"{line}\n")
+        return
     if values.verify:
         _run_all(names, lambda name: _verify(name, job.data_dir))
         return
@@ -180,7 +218,8 @@ def _job(values: flags.FlagValues, names: Sequence[str]) -> Job:
     default_tmp_dir = os.path.join(tempfile.gettempdir(), "t2t_datagen")
     data_dir = os.path.expanduser(values.data_dir)
     num_workers = values.num_workers or len(os.sched_getaffinity(0))
-    lanes = min(num_workers, len(names))
+    # Beam does what there is to do at the same time.
+    lanes = 1 if values.runner == "beam" else min(num_workers, len(names))
     return Job(
         data_dir=data_dir,
         tmp_dir=os.path.expanduser(values.tmp_dir or default_tmp_dir),
@@ -192,8 +231,32 @@ def _job(values: flags.FlagValues, names: Sequence[str]) -> Job:
             max_bad_percent=values.max_bad_percent,
             num_workers=num_workers // lanes,
             vocabulary=_vocabulary(values, names, data_dir),
+            beam_arguments=_beam_arguments(values, num_workers),
+            beam_dir=values.beam_dir,
             corpus_paths=common_flags.parse_corpus_paths(values.corpus_path),
         ),
+    )
+
+
+def _beam_arguments(
+    values: flags.FlagValues, num_workers: int
+) -> tuple[str, ...] | None:
+    """Returns options as on the command line of Beam, or None to do without it."""
+    given = tuple(f"--{option.lstrip('-')}" for option in values.beam_options)
+    if values.runner != "beam":
+        if given or values.beam_dir:
+            raise ValueError("--beam_options and --beam_dir need --runner=beam.")
+        return None
+    if importlib.util.find_spec("apache_beam") is None:
+        raise ValueError("--runner=beam needs Apache Beam: pip install 't2t-mm[beam]'.")
+    if any(option.startswith("--runner=") for option in given):
+        return given
+    mode = "multi_processing" if num_workers > 1 else "in_memory"
+    return (
+        "--runner=FnApiRunner",  # what DirectRunner falls back to
+        f"--direct_num_workers={num_workers}",
+        f"--direct_running_mode={mode}",
+        *given,
     )
 
 

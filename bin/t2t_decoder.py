@@ -25,7 +25,8 @@ Turns inputs of a problem into outputs, with the newest checkpoint of a run:
 
 A line of input is a text, or the path of an image or of a sound file. Each gives one
 line of output, in the same order. A split gives lines of reference, tab, output, and
-scores in the log.
+scores in the log. For a language model a line is the beginning of a text, the output is
+what follows, and of a split it gets the first half of each text.
 """
 
 _LINES_AT_A_TIME = 1024  # read, decoded and written together
@@ -176,9 +177,7 @@ def _decode_split(
         references.append(example.reference)
         outputs.append(example.output)
         yield f"{example.reference}\t{example.output}".replace("\n", " ")
-    found = scores.score(
-        references, outputs, are_texts=decoder.gives_texts, are_ids=decoder.gives_ids
-    )
+    found = scores.score(decoder.problem.scores, references, outputs)
     for name, score in found.items():
         logging.info("%s | %s | %s %s", decoder.problem.name, values.split, name, score)
 

@@ -15,6 +15,7 @@ def multimodel_paper() -> MultiModelHParams:
     """
     return MultiModelHParams(
         batch_size=1024,
+        moe_capacity_factor=0.0,
         optimizer_adam_beta1=0.85,
         optimizer_adam_beta2=0.997,
         optimizer_adam_epsilon=1e-6,
@@ -36,8 +37,8 @@ def multimodel_1p8() -> MultiModelHParams:
     """The code that was released with the paper, its set `multimodel_1p8`.
 
     What differs: padding reaches no expert, class 0 counts, non-square images keep
-    their shape, sounds are lengthened to whole positions, the initial values are
-    Glorot's and the learning rate warms up linearly and stays.
+    their shape, sounds are lengthened to whole positions, weights do not decay, the
+    initial values are Glorot's and the learning rate warms up linearly and stays.
     """
     return dataclasses.replace(
         multimodel_paper(),

@@ -15,6 +15,7 @@ def multimodel_t2t() -> MultiModelT2THParams:
     the initial values are Glorot's.
     """
     return MultiModelT2THParams(
+        moe_capacity_factor=0.0,
         class_label_net="release",
         class_label_filters=(640, 1024, 1280),
         optimizer_adam_beta1=0.85,

@@ -1,6 +1,51 @@
 """Every problem that ships with t2t_mm; importing this registers them all."""
 
-from t2t_mm.problems import algorithmic, fashion_mnist, libreoffice_help
+from t2t_mm.problems import (
+    algorithmic,
+    aliases,
+    cifar,
+    coco,
+    emoji,
+    fashion_mnist,
+    gum,
+    image_caption_folder,
+    image_folder,
+    imagenet,
+    imdb,
+    libreoffice_help,
+    librispeech,
+    mini_speech,
+    mnist,
+    parsing,
+    speech_folder,
+    text_folders,
+    tfds_pairs,
+    wmt,
+    wsj_speech,
+)
 from t2t_mm.problems.miniworld import problems as miniworld
 
-__all__ = ["algorithmic", "fashion_mnist", "libreoffice_help", "miniworld"]
+__all__ = [
+    "algorithmic",
+    "aliases",
+    "cifar",
+    "coco",
+    "emoji",
+    "fashion_mnist",
+    "gum",
+    "image_caption_folder",
+    "image_folder",
+    "imagenet",
+    "imdb",
+    "libreoffice_help",
+    "librispeech",
+    "mini_speech",
+    "miniworld",
+    "mnist",
+    "parsing",
+    "speech_folder",
+    "text_folders",
+    "tfds_pairs",
+    "wmt",
+    "wsj_speech",
+]

@@ -46,7 +46,7 @@ class PackageProblem(problem.Problem):
         folder = os.path.join(root, self.package_folder)
         for name in self.package_files:
             if not os.path.exists(os.path.join(folder, name)):
-                missing = os.path.join(self.package_folder, name)
+                missing = os.path.normpath(os.path.join(self.package_folder, name))
                 raise FileNotFoundError(
                     f"{self.name} needs '{missing}' below --corpus_path=debian. "
                     f"{self.corpus.help_page(self.name, root)}"

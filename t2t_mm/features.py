@@ -39,6 +39,8 @@ class SpaceId(enum.IntEnum):
     FR_TOK = 6
     DE_CHR = 7
     DE_TOK = 8
+    DIGIT_0 = 10
+    DIGIT_1 = 11
     AUDIO_WAV = 12
     AUDIO_SPECTRAL = 13
     PARSE_CHR = 14

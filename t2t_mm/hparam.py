@@ -43,7 +43,8 @@ class HParams:
     """Hyperparameters that every model and the trainer read; models add fields.
 
     Attributes:
-      mixing: how often each problem is drawn; see `data/mixing.py`.
+      mixing: how often each problem is drawn; see `data/mixing.py`. No effect with one
+        problem.
       problem_loss_weights: "problem:weight,..."; the losses of others count once.
       problem_learning_rates: "problem:factor,..." of the learning rate in steps of a
         problem; 1 for others.
@@ -65,7 +66,9 @@ class HParams:
       image_net: how pixels become positions. "xception": the paper's entry flow;
         "small": one 3x3 step and nothing else, as the first release for 32x32 pixels;
         "patch": a linear map of patches that do not overlap, with a 2-D timing signal.
-      image_stem_filters: channels of the two convolutions that read pixels.
+      image_stem_filters: channels of the two convolutions that read pixels. This and
+        the next fields, up to `image_filters`, have an effect with "xception" alone, if
+        they do not say otherwise.
       image_stem_stride: stride of the first, and of the only one of "small"; 1 for
         small images.
       image_stem_separable: these convolutions and the shortcuts of the residual blocks
@@ -75,14 +78,15 @@ class HParams:
         first shortcut has one, as the first release.
       image_filters: channels of the residual blocks after them, at most
         `hidden_size`; every block halves the image, and so does a last one.
-      image_patch_size: pixels along a side of a patch.
+      image_patch_size: pixels along a side of a patch, with "patch" alone.
       audio_filters: channels of the residual blocks that read a sound.
       audio_time_stride: frames or samples per position, a power of 2.
       audio_merge_bins: make all frequencies of a frame one position.
       audio_shortcut_separable: shortcuts of the residual blocks are separable, as the
         paper's equations; else ordinary, as the first release.
       audio_shortcut_relu: the last block's shortcut has a ReLU like the others, as the
-        paper's equations; else it has none, as the first release.
+        paper's equations; else it has none, as the first release. No effect with
+        `audio_merge_bins`, which has no such block.
       audio_pad_to_stride: lengthen sounds with silence to a multiple of
         `audio_time_stride`, so that no result depends on how far a batch is padded;
         the first release did not.
@@ -91,7 +95,7 @@ class HParams:
         "release_1d": the same over a sequence, causal with kernels of 5 and stride 4,
         images row by row; "mean": the mean of all positions, as Tensor2Tensor later.
       class_label_filters: channels of the second step and the shortcut, of the third
-        step and of the fourth.
+        step and of the fourth. No effect with "mean".
       class_label_count_padding: the mean of the last step includes padding, so that
         classes depend on how far a batch is padded, as in the first release.
       label_smoothing: probability mass spread over the wrong classes, in training.
@@ -115,7 +119,8 @@ class HParams:
       optimizer_momentum_momentum: decay of the sum of gradients; 0 for plain descent.
       optimizer_momentum_nesterov: look ahead, as Nesterov.
       learning_rate_schedule: factors joined by "*"; see `training/learning_rate.py`.
-      learning_rate_constant: value of the factor "constant".
+      learning_rate_constant: value of the factor "constant". This and the next two
+        have an effect if the schedule has a factor that reads them.
       learning_rate_warmup_steps: steps of linear warm-up.
       learning_rate_decay_steps: steps that a decay takes; 0 for the number of training
         steps.
@@ -274,6 +279,16 @@ class HParams:
                 raise ValueError(
                     f"`{field}` must have {count} numbers; got {getattr(self, field)}."
                 )
+        self.check_all_positive(
+            "image_stem_filters",
+            "image_filters",
+            "audio_filters",
+            "class_label_filters",
+        )
+        if self.audio_merge_bins and not self.audio_filters:
+            raise ValueError(
+                "`audio_filters` must have a number with `audio_merge_bins`; got ()."
+            )
         stride, blocks = self.audio_time_stride, len(self.audio_filters)
         most = 2 ** (blocks if self.audio_merge_bins else blocks + 1)
         if stride < 1 or stride & (stride - 1) or stride > most:
@@ -288,6 +303,15 @@ class HParams:
             if getattr(self, field) < 1:
                 raise ValueError(
                     f"`{field}` must be at least 1; got {getattr(self, field)}."
+                )
+
+    def check_all_positive(self, *fields: str) -> None:
+        """Raises `ValueError` unless every number of the fields is at least 1."""
+        for field in fields:
+            if any(number < 1 for number in getattr(self, field)):
+                raise ValueError(
+                    f"`{field}` must be numbers of at least 1; "
+                    f"got {getattr(self, field)}."
                 )
 
     def check_not_negative(self, *fields: str) -> None:
@@ -372,13 +396,15 @@ def _type_message(field: str, kind: Any, value: Any) -> str:
 def parse_overrides(text: str, hparams_cls: type) -> dict[str, Any]:
     """Parses "hidden_size=128,kernel_sizes=(3,3)" by the types of the fields.
 
+    Commas inside brackets or quotes separate nothing: 'mixing="a:1,b:2",moe_k=1'.
+
     Raises:
       ValueError: for a field that does not exist (with the closest ones), a value of
         another type, or a field given twice.
     """
     kinds = field_types(hparams_cls)
     overrides: dict[str, Any] = {}
-    for item in _split_outside_brackets(text):
+    for item in _split_at_commas(text):
         field, equals, literal = (part.strip() for part in item.partition("="))
         if not equals or not literal:
             raise ValueError(
@@ -399,15 +425,23 @@ def _unknown_field(field: str, hparams_cls: type) -> str:
     return f"{hparams_cls.__name__} has no field '{field}'. {hint}"
 
 
-def _split_outside_brackets(text: str) -> list[str]:
-    items, depth, current = [], 0, ""
+def _split_at_commas(text: str) -> list[str]:
+    """Splits at the commas that stand outside of brackets and quotes."""
+    items, depth, quote, current = [], 0, "", ""
     for character in text:
-        depth += (character in "([{") - (character in ")]}")
-        if character == "," and depth == 0:
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "'\"":
+            quote = character
+        else:
+            depth += (character in "([{") - (character in ")]}")
+        if character == "," and depth == 0 and not quote:
             items.append(current)
             current = ""
         else:
             current += character
+    if quote:
+        raise ValueError(f"A quote ({quote}) must be closed; got '{text}'.")
     return [item for item in [*items, current] if item.strip()]
 
 

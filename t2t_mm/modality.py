@@ -128,9 +128,16 @@ class Modality(tf.Module, abc.ABC):
 
     @classmethod
     def key(cls, spec: FeatureSpec) -> str:
-        """Returns the name under which features share an instance."""
+        """Returns the name under which features share an instance.
+
+        Ids share one by their vocabulary, whatever their shape. Numbers need equal
+        shapes too: variables may depend on the sizes.
+        """
         parts = (spec.modality, spec.vocabulary, spec.vocab_size)
-        return "_".join(str(part) for part in parts if part is not None)
+        names = [str(part) for part in parts if part is not None]
+        if spec.vocab_size is None and any(spec.shape):
+            names.append("x".join(str(size or "n") for size in spec.shape))
+        return "_".join(names)
 
     def bottom(
         self,

@@ -72,11 +72,16 @@ class Model(tf.Module, abc.ABC):
     `problem` arguments are Python strings. Problems with the same `graph_key` compute
     the same graph, apart from the command token, which is a feature of the batch.
 
+    A problem without inputs, a language model, leaves the encoder alone: its decoder
+    attends to a memory of one position, the command token.
+
     Attributes:
       hparams_cls: type of the hyperparameters that the model takes.
+      commands: `[NUM_SPACES, hidden_size]`, a token per `SpaceId`; from `build_body`.
     """
 
     hparams_cls: ClassVar[type[hparam.HParams]]
+    commands: tf.Variable
 
     def __init__(
         self,
@@ -90,15 +95,16 @@ class Model(tf.Module, abc.ABC):
 
         Args:
           hparams: sizes.
-          problems: specs of "inputs" and "targets" by name of the problem.
+          problems: specs of "inputs", if there are any, and "targets" by name of the
+            problem.
           seed: seeds initial values.
           name: scope of the variables.
 
         Raises:
           LookupError: if a modality is not registered.
           TypeError: if the hyperparameters are those of another model.
-          ValueError: if a problem has no inputs, or if a modality cannot be used as
-            a problem wants.
+          ValueError: if a modality cannot be used as a problem wants, or if a problem
+            without inputs has targets that are no sequence.
         """
         super().__init__(name=name)
         if not isinstance(hparams, self.hparams_cls):
@@ -106,15 +112,11 @@ class Model(tf.Module, abc.ABC):
                 f"{type(self).__name__} takes {self.hparams_cls.__name__}; got "
                 f"{type(hparams).__name__}, which belong to another model."
             )
-        for problem, specs in problems.items():
-            if INPUTS not in specs:
-                raise ValueError(
-                    f"Problem '{problem}' has no inputs; models need inputs to encode."
-                )
         self.hparams = hparams
         self.problems = {name: dict(specs) for name, specs in problems.items()}
         with initializers.seeded(seed), self.name_scope:
             self.modalities = self._build_modalities()
+            self._check_language_models()
             self.build_body()
         self._check_names_are_unique()
 
@@ -137,6 +139,15 @@ class Model(tf.Module, abc.ABC):
             )
             for key, spec in sorted(specs.items())
         }
+
+    def _check_language_models(self) -> None:
+        for problem, specs in self.problems.items():
+            if INPUTS not in specs and not self.is_autoregressive(problem):
+                raise ValueError(
+                    f"Problem '{problem}' has no inputs, and its targets, of modality "
+                    f"'{specs[TARGETS].modality}', are no sequence: there is nothing "
+                    "to read them off."
+                )
 
     def _check_names_are_unique(self) -> None:
         counts = collections.Counter(v.name for v in self.variables)
@@ -178,6 +189,10 @@ class Model(tf.Module, abc.ABC):
         space_id = self.problems[problem][TARGETS].space_id
         return {**features, SPACE_ID: tf.constant(int(space_id), tf.int32)}
 
+    def has_inputs(self, problem: str) -> bool:
+        """Returns whether a problem has inputs; a language model has none."""
+        return INPUTS in self.problems[problem]
+
     def is_autoregressive(self, problem: str) -> bool:
         """Returns whether the targets are produced position by position."""
         return self.target_modality(problem).autoregressive
@@ -192,8 +207,8 @@ class Model(tf.Module, abc.ABC):
         """Runs bottom, body and top on a batch of one problem.
 
         Args:
-          features: `inputs`, `inputs_length`, `targets`, `targets_length` and
-            `target_space_id`, from `prepare`.
+          features: `inputs` and `inputs_length`, if the problem has them, `targets`,
+            `targets_length` and `target_space_id`, from `prepare`.
           problem: name of the problem.
           rng: randomness of a training step; None for evaluation.
         """
@@ -225,10 +240,24 @@ class Model(tf.Module, abc.ABC):
         problem: str,
         rng: randomness.RandomStream | None = None,
     ) -> BodyOutput:
-        """Runs everything that does not depend on targets."""
+        """Runs everything that does not depend on targets.
+
+        Without inputs that is nothing: the result is the command token. Of the
+        features, only the number of rows of `targets_length` is read then.
+        """
+        if not self.has_inputs(problem):
+            rows = tf.shape(features["targets_length"])[0]
+            return BodyOutput(self._command(features[SPACE_ID], rows), {}, {})
         bottom = self._modality(problem, INPUTS)
         embedded = bottom.bottom(features[INPUTS], features["inputs_length"], rng)
         return self.encode_body(embedded, features[SPACE_ID], rng)
+
+    def _command(self, space_id: tf.Tensor, rows: tf.Tensor) -> Embedded:
+        """Returns the command token as a memory of one position in each of `rows`."""
+        command = tf.cast(tf.gather(self.commands, space_id), self.dtype)
+        # [hidden] -> [batch, 1, hidden]
+        values = tf.tile(command[None, None], [rows, 1, 1])
+        return Embedded(values, tf.ones([rows, 1], tf.bool))
 
     def predict(self, features: Mapping[str, tf.Tensor], *, problem: str) -> tf.Tensor:
         """Returns predictions of targets that are not a sequence, a row for each."""
@@ -282,7 +311,7 @@ class Model(tf.Module, abc.ABC):
 
     @abc.abstractmethod
     def build_body(self) -> None:
-        """Creates the body's variables; called once, in the model's name scope."""
+        """Creates the body's variables and `commands`, in the model's name scope."""
 
     @abc.abstractmethod
     def encode_body(
@@ -311,7 +340,7 @@ class Model(tf.Module, abc.ABC):
 
         Args:
           targets: embedded and not shifted: the body shifts them right.
-          encoded: from `encode_body`.
+          encoded: from `encode_body`; without inputs, the command token.
           space_id: `[]` int32, what the targets mean (`SpaceId`).
           rng: None outside training.
         """

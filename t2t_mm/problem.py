@@ -14,6 +14,7 @@ Subclasses rarely start here: `data/text_problem.py`, `data/image_problem.py` an
 
 import abc
 import dataclasses
+import enum
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
@@ -32,6 +33,16 @@ DatasetSplit = Split
 Record = dict[str, list[Any]]
 
 DEFAULT_RANDOM_SEED = 429459
+
+
+class Source(enum.Enum):
+    """Where the samples of a problem come from, as things are."""
+
+    NOWHERE = "made up by the problem itself"
+    PATH = "files of the user, in the place that --corpus_path names"
+    DOWNLOADS = "files that are fetched"
+    TFDS = "TensorFlow Datasets"
+    UNKNOWN = "files of the user, who has not said where"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,7 +77,9 @@ class Problem(abc.ABC):
         one stream is dealt over the shards of all splits.
       batch_size_means_tokens: whether `hparams.batch_size` (tokens) or
         `hparams.batch_examples` sets the size of batches.
-      metrics: names of the metrics of an evaluation.
+      metrics: names of the metrics of an evaluation, which sees the true targets.
+      scores: names of the scores of decoded outputs, of those in `decoding/scores.py`
+        or registered with `registry.register_score`.
       record_types: "int64" (ids), "float32" (numbers) or "string" (bytes) for each
         feature of a record.
       record_features: which feature of a record is each feature of a batch.
@@ -88,6 +101,7 @@ class Problem(abc.ABC):
         "accuracy_per_sequence",
         "neg_log_perplexity",
     )
+    scores: ClassVar[tuple[str, ...]] = ()
     record_types: ClassVar[Mapping[str, str]] = {"inputs": "int64", "targets": "int64"}
     record_features: ClassVar[Mapping[str, str]] = {
         "inputs": "inputs",
@@ -199,6 +213,12 @@ class Problem(abc.ABC):
         """The subword vocabulary that the records are encoded with, or None."""
         return None
 
+    @property
+    def vocabulary_files(self) -> tuple[str, ...]:
+        """Files of a data folder that say what the ids of records mean."""
+        spec = self.vocabulary_spec
+        return () if spec is None else (spec.filename,)
+
     def choose_vocabulary(  # noqa: B027 - only text has one
         self, choice: registry.VocabularySpec | str
     ) -> None:
@@ -221,6 +241,17 @@ class Problem(abc.ABC):
     def sample_texts(self, sample: Mapping[str, Any]) -> Iterator[str]:
         """Yields the texts of a sample that are encoded with the vocabulary."""
         yield from ()
+
+    @property
+    def source(self) -> Source:
+        """Where the samples come from, going by what the user has said."""
+        if self.corpus is not None and self.corpus_path is not None:
+            return Source.PATH
+        if self.corpus is not None and self.corpus.downloads:
+            return Source.DOWNLOADS
+        if self.tfds_name is not None:
+            return Source.TFDS
+        return Source.NOWHERE if self.corpus is None else Source.UNKNOWN
 
     def require_corpus_path(self) -> str:
         """Returns the user's path of `corpus`.
@@ -246,7 +277,7 @@ class Problem(abc.ABC):
           OSError: if a file cannot be fetched; names the files and where to put them.
           ValueError: if a file has another content than it should.
         """
-        if self.corpus_path is None and self.corpus and self.corpus.downloads:
+        if self.source is Source.DOWNLOADS and self.corpus is not None:
             return downloads.fetch(self.corpus, tmp_dir)
         return self.require_corpus_path()
 

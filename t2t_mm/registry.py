@@ -15,8 +15,10 @@ import importlib
 import pathlib
 import re
 import sys
-from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar, overload
+
+from absl import logging
 
 T = TypeVar("T")
 
@@ -24,6 +26,13 @@ _SNAKE_CASE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _VOCABULARY_FILE = re.compile(r"vocab\.([a-z0-9_]+)\.(\d+)\.subwords")
 _VARIANT = re.compile(r"(.+?)(_rev)?(_copy)?")
 _SUGGESTIONS = 3
+
+
+class Alias(NamedTuple):
+    """The entry that another name stands for, and what to say about it."""
+
+    new: str
+    remark: str
 
 
 class Registry(Generic[T]):
@@ -39,6 +48,8 @@ class Registry(Generic[T]):
         self._kind = kind
         self._article = article
         self._entries: dict[str, T] = {}
+        self._aliases: dict[str, Alias] = {}
+        self._said: set[str] = set()  # aliases that have been looked up
 
     def register(self, name: str) -> Callable[[T], T]:
         """Returns a decorator that files a class or function under `name`.
@@ -76,10 +87,51 @@ class Registry(Generic[T]):
         normalised = name.replace("-", "_").lower()
         if normalised in self._entries:
             return self._entries[normalised]
+        if normalised in self._aliases:
+            return self._get_aliased(normalised)
         raise LookupError(self._unknown(name, normalised))
 
+    def _get_aliased(self, old: str) -> T:
+        alias = self._aliases[old]
+        if alias.new not in self._entries:
+            raise LookupError(
+                f"'{old}' is another name of the {self._kind} '{alias.new}', which is "
+                "not registered."
+            )
+        if old not in self._said:
+            self._said.add(old)
+            remark = f" {alias.remark}" if alias.remark else ""
+            logging.info("'%s' is called '%s' here.%s", old, alias.new, remark)
+        return self._entries[alias.new]
+
+    def register_alias(self, old: str, new: str, remark: str = "") -> None:
+        """Makes `get` answer to another name, and say so the first time.
+
+        An entry that is called `old` itself comes first: a user's own problem may have
+        the name that it had in Tensor2Tensor.
+
+        Args:
+          old: the other name.
+          new: the name of an entry, which may be registered later.
+          remark: what else a user of the old name should know, as sentences.
+
+        Raises:
+          ValueError: if `old` is an alias of another entry already.
+        """
+        alias = Alias(new, remark)
+        if self._aliases.setdefault(old, alias) != alias:
+            raise ValueError(
+                f"'{old}' is another name of '{self._aliases[old].new}' already; it "
+                f"cannot be one of '{new}' too."
+            )
+
+    def aliases(self) -> dict[str, str]:
+        """Returns the name of the entry that each alias stands for."""
+        return {old: alias.new for old, alias in sorted(self._aliases.items())}
+
     def _unknown(self, name: str, normalised: str) -> str:
-        close = difflib.get_close_matches(normalised, self._entries, _SUGGESTIONS, 0.5)
+        known = [*self._entries, *self._aliases]
+        close = difflib.get_close_matches(normalised, known, _SUGGESTIONS, 0.5)
         if close:
             hint = "Did you mean " + " or ".join(f"'{match}'" for match in close) + "?"
         else:
@@ -108,12 +160,14 @@ class VocabularySpec:
       approx_vocab_size: number of ids to aim at; a small corpus gives fewer.
       problems: names of the problems from whose training text it is built, in order.
       bytes_per_problem: how much text of each problem is sampled, in bytes.
+      reserved_tokens: texts that get an id each, such as " /NP" with its space.
     """
 
     name: str
     approx_vocab_size: int = 2**13
     problems: tuple[str, ...]
     bytes_per_problem: int = 5_000_000
+    reserved_tokens: tuple[str, ...] = ()
 
     @property
     def filename(self) -> str:
@@ -141,29 +195,54 @@ MODALITIES: Registry[type[Any]] = Registry("modality")
 MODELS: Registry[type[Any]] = Registry("model")
 HPARAMS: Registry[Callable[[], Any]] = Registry("hparams set", "an")
 VOCABULARIES: Registry[VocabularySpec] = Registry("vocabulary")
+# A score takes references and outputs, at least one, and returns what a reader sees.
+SCORES: Registry[Callable[[Sequence[str], Sequence[str]], str]] = Registry("score")
 
+register_alias = PROBLEMS.register_alias
 register_modality = MODALITIES.register
 register_model = MODELS.register
 register_hparams = HPARAMS.register
+register_score = SCORES.register
 
 
-def register_problem(name: str) -> Callable[[type[T]], type[T]]:
+@overload
+def register_problem(name: type[T]) -> type[T]: ...
+
+
+@overload
+def register_problem(name: str | None = None) -> Callable[[type[T]], type[T]]: ...
+
+
+def register_problem(name: type[T] | str | None = None) -> Any:
     """Returns a decorator that files a problem class and sets its `name`.
+
+    Write the name out, so that it can be found. Without one, as Tensor2Tensor's users
+    have it, a class TranslateEnde8k is filed as translate_ende8k; the decorator may
+    then stand without brackets too.
 
     Raises:
       ValueError: if the name ends as those of variants do.
     """
-    if name.endswith(("_rev", "_copy")):
-        raise ValueError(
-            f"The name of a problem must not end in _rev or _copy, which turn any text "
-            f"problem round or copy it; got '{name}'."
-        )
+    if isinstance(name, type):
+        return register_problem(to_snake_case(name.__name__))(name)
 
     def file_under_name(problem_cls: type[T]) -> type[T]:
-        problem_cls.name = name  # type: ignore[attr-defined]
-        return PROBLEMS.register(name)(problem_cls)
+        filed = to_snake_case(problem_cls.__name__) if name is None else name
+        if filed.endswith(("_rev", "_copy")):
+            raise ValueError(
+                "The name of a problem must not end in _rev or _copy, which turn any "
+                f"text problem round or copy it; got '{filed}'."
+            )
+        problem_cls.name = filed  # type: ignore[attr-defined]
+        return PROBLEMS.register(filed)(problem_cls)
 
     return file_under_name
+
+
+def to_snake_case(class_name: str) -> str:
+    """Returns what Tensor2Tensor calls a class: LSTMSeq2seq is lstm_seq2seq."""
+    words = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", class_name)
+    return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", words).lower()
 
 
 def register_vocabulary(vocabulary: VocabularySpec) -> VocabularySpec:

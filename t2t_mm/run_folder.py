@@ -2,6 +2,7 @@
 
     config.json          model, hparams, problems and vocabularies of the run
     vocab.*.subwords     the vocabularies themselves
+    *.classes.txt        names of classes that a corpus defines
     ckpt-1000.index, ... checkpoints
 
 The trainer writes it once; a resumed run and the decoder read it back, so that neither
@@ -34,7 +35,7 @@ class RunDescription:
       hparams_set: registered name of the set that `hparams` started from.
       hparams: all values, overrides applied.
       problems: specs of "inputs" and "targets" by name of the problem.
-      vocabularies: SHA-256 of each vocabulary by file name.
+      vocabularies: SHA-256 of each vocabulary, or list of classes, by file name.
       usr_dir: the user's registrations, or None.
     """
 
@@ -65,11 +66,7 @@ def describe(
       FileNotFoundError: if a vocabulary is missing.
     """
     specs = {name: entry.feature_specs(data_dir) for name, entry in problems.items()}
-    files = {
-        entry.vocabulary_spec.filename
-        for entry in problems.values()
-        if entry.vocabulary_spec is not None
-    }
+    files = {file for entry in problems.values() for file in entry.vocabulary_files}
     return RunDescription(
         model=model,
         hparams_set=hparams_set,

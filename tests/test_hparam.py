@@ -132,6 +132,9 @@ def test_an_unknown_set_names_the_closest():
         ("learning_rate_constant=1e-4", {"learning_rate_constant": 1e-4}),
         ("activation_dtype=bfloat16", {"activation_dtype": "bfloat16"}),
         ("activation_dtype='bfloat16'", {"activation_dtype": "bfloat16"}),
+        ('mixing="a:1,b:2"', {"mixing": "a:1,b:2"}),
+        ("mixing='a:1,b:2',moe_k=1", {"mixing": "a:1,b:2", "moe_k": 1}),
+        ("moe_k=1,mixing='a:(1'", {"moe_k": 1, "mixing": "a:(1"}),
         (
             "learning_rate_schedule=constant*linear_warmup",
             {"learning_rate_schedule": "constant*linear_warmup"},
@@ -154,6 +157,7 @@ def test_overrides_are_parsed_by_the_types_of_the_fields(text, values):
         ("moe_k=1,moe_k=2", "`moe_k` is given twice in 'moe_k=1,moe_k=2'"),
         ("hidden_size", "must read name=value, .*; got 'hidden_size'"),
         ("hidden_size=", "must read name=value, .*; got 'hidden_size='"),
+        ("mixing='a:1,b:2", r"A quote \('\) must be closed; got 'mixing='a:1,b:2'"),
         ("hidden_size=1e3", "`hidden_size` must be of type int; got 1000.0"),
         ("hidden_size=big", "`hidden_size` must be of type int; got 'big'"),
         ("hidden_size=True", "`hidden_size` must be of type int; got True"),
@@ -185,6 +189,10 @@ def test_overrides_that_do_not_fit_are_errors(text, message):
         dict(activation_dtype="float16"),
         dict(optimizer="sgd"),
         dict(image_stem_filters=(32,)),
+        dict(image_stem_filters=(32, 0)),
+        dict(image_filters=(128, -1)),
+        dict(audio_filters=(0,) * 8),
+        dict(class_label_filters=(1, 0, 2)),
         dict(class_label_filters=(1, 2)),
         dict(class_label_net="flat"),
         dict(image_net="vit"),
@@ -208,6 +216,10 @@ def test_values_out_of_range_are_named(changes):
         dict(moe_capacity_factor=0.5),
         dict(moe_loss_coef=-1.0),
         dict(num_mixer_blocks=-1),
+        dict(kernel_sizes=(3, 4, 15, 15)),
+        dict(kernel_sizes=(3, -1, 15, 15)),
+        dict(dilation_rates=(1, 1, 0, 8)),
+        dict(timing_channels=7),
         dict(moe_num_experts=0),
     ],
 )
@@ -216,6 +228,21 @@ def test_values_of_a_model_out_of_range_are_named(changes):
 
     with pytest.raises(ValueError, match=f"`{field}` must .*got"):
         MultiModelHParams(**changes)
+
+
+def test_a_router_that_nothing_teaches_is_refused():
+    settings = dict(moe_k=1, moe_balance="none")
+
+    with pytest.raises(ValueError, match="`moe_k` must be at least 2 .*'softmax'"):
+        MultiModelHParams(**settings)
+    MultiModelHParams(**settings, moe_router="softmax")
+    MultiModelHParams(**settings, feed_forward="dense")
+    MultiModelHParams(moe_k=1)
+
+
+def test_merging_bins_needs_a_block():
+    with pytest.raises(ValueError, match="`audio_filters` must have a number"):
+        hparam.HParams(audio_filters=(), audio_merge_bins=True, audio_time_stride=1)
 
 
 def test_the_largest_audio_stride_needs_a_block_for_every_halving():

@@ -1,23 +1,16 @@
 """docs/modalities.md, run as it stands but for the size of the model."""
 
 import json
-import pathlib
 import re
-import shlex
-import sys
 
+import documents
 import numpy as np
 import pytest
 
 from t2t_mm import registry
-from t2t_mm.bin import t2t_datagen, t2t_decoder, t2t_report, t2t_trainer
+from t2t_mm.bin import t2t_decoder, t2t_report
 
-DOCUMENT = pathlib.Path(__file__).parents[1] / "docs" / "modalities.md"
-PROGRAMS = {
-    "t2t-datagen": t2t_datagen,
-    "t2t-decoder": t2t_decoder,
-    "t2t-trainer": t2t_trainer,
-}
+DOCUMENT = "modalities.md"
 TRAINER_FLAGS = [
     "--hparams=hidden_size=32,num_heads=2,moe_num_experts=3,moe_k=2,moe_filter_size=16,"
     "num_decoder_blocks=1,learning_rate_constant=0.005,learning_rate_warmup_steps=50,"
@@ -27,21 +20,11 @@ TRAINER_FLAGS = [
 TRAIN_STEPS = {"run_numbers": 150, "run_both": 10}
 
 
-def _blocks(language):
-    text = DOCUMENT.read_text(encoding="utf-8")
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-
-
-def _run(line):
-    program, *arguments = shlex.split(line)
-    if program == "echo":
-        *words, _, path = arguments
-        pathlib.Path(path).write_text(" ".join(words) + "\n")
-        return
-    if program == "t2t-trainer":
-        (run,) = [run for run in TRAIN_STEPS if f"--output_dir={run}" in arguments]
-        arguments += [*TRAINER_FLAGS, f"--train_steps={TRAIN_STEPS[run]}"]
-    PROGRAMS[program].main([program, *arguments])
+def _flags(line):
+    if not line.startswith("t2t-trainer"):
+        return []
+    (run,) = [run for run in TRAIN_STEPS if f"--output_dir={run}" in line]
+    return [*TRAINER_FLAGS, f"--train_steps={TRAIN_STEPS[run]}"]
 
 
 @pytest.fixture(scope="module")
@@ -49,18 +32,13 @@ def folder(tmp_path_factory, registrations):
     """The folder in which all commands of the document have been run."""
     folder = tmp_path_factory.mktemp("modalities")
     (folder / "my_modalities").mkdir()
-    (source,) = _blocks("python")
+    (source,) = documents.blocks(DOCUMENT, "python")
     (folder / "my_modalities" / "__init__.py").write_text(source, encoding="utf-8")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setattr(sys, "path", list(sys.path))
-        for names in (registry.PROBLEMS, registry.MODALITIES):
-            patch.setattr(names, "_entries", dict(names._entries))
-        for block in _blocks("sh"):
-            for line in block.replace("\\\n", " ").splitlines():
-                _run(line)
+    with documents.reader_in(folder, ["my_modalities"]):
+        for block in documents.blocks(DOCUMENT, "sh"):
+            for line in documents.lines(block):
+                documents.run(line, _flags(line))
         yield folder
-    sys.modules.pop("my_modalities")
 
 
 def _history(run, **wanted):

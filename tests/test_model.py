@@ -90,9 +90,20 @@ def test_an_unknown_modality_is_named():
         tiny_models.make_model(problems={"a": dict(inputs=spec, targets=TEXT)})
 
 
-def test_a_problem_without_inputs_is_refused():
-    with pytest.raises(ValueError, match="Problem 'counting' has no inputs"):
-        tiny_models.make_model(problems={"counting": dict(targets=TEXT)})
+def test_a_class_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="'guessing' has no inputs.*'class_label'"):
+        tiny_models.make_model(problems={"guessing": dict(targets=LABEL)})
+
+
+def test_without_inputs_the_memory_is_the_command():
+    model = tiny_models.make_model(problems={"counting": dict(targets=FRENCH)})
+    batch = {"targets": tf.zeros([2, 5], tf.int32), "targets_length": [5, 0]}
+
+    encoded = model.encode(model.prepare(batch, "counting"), problem="counting")
+
+    command = model.commands[int(SpaceId.FR_TOK)]
+    np.testing.assert_array_equal(encoded.embedded.values, [[command], [command]])
+    np.testing.assert_array_equal(encoded.embedded.mask, [[True], [True]])
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +157,41 @@ def test_the_signature_fits_batches_of_any_size(model):
 def test_classes_are_not_autoregressive(model):
     assert model.is_autoregressive("ende")
     assert not model.is_autoregressive("small_image")
+
+
+def test_images_share_a_net_whatever_their_size_but_not_their_channels():
+    grey = dataclasses.replace(IMAGE, shape=(24, 40, 1))
+    large = dataclasses.replace(IMAGE, shape=(32, 40, 3))
+    problems = {"colour": IMAGE, "large": large, "grey": grey}
+    net = tiny_models.make_model(
+        problems={
+            name: dict(inputs=spec, targets=LABEL) for name, spec in problems.items()
+        }
+    )
+
+    assert {"image_1", "image_3"} <= net.modalities.keys()
+    assert sum(key.startswith("image") for key in net.modalities) == 2
+    for name, spec in problems.items():
+        batch = {
+            "inputs": tf.zeros([2, *spec.shape], tf.uint8),
+            "inputs_length": tf.constant([1, 0]),
+        }
+        predicted = net.predict(net.prepare(batch, name), problem=name)
+        assert predicted.shape == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("spec", "key"),
+    [
+        (TEXT, "symbol_words_19"),
+        (dataclasses.replace(TEXT, shape=(5,)), "symbol_words_19"),
+        (FeatureSpec(modality="real", shape=(3,)), "real_3"),
+        (FeatureSpec(modality="real", shape=(None, 3)), "real_nx3"),
+        (FeatureSpec(modality="real"), "real"),
+    ],
+)
+def test_numbers_of_other_sizes_have_nets_of_their_own(spec, key):
+    assert modality.Modality.key(spec) == key
 
 
 class _Numbers(modality.Modality):

@@ -10,16 +10,26 @@ import tempfile
 import corpora
 import numpy as np
 import pytest
+import speech_corpora
+import tfds_mock
 
 from t2t_mm import hparam, problem, registry
-from t2t_mm.data import encoding, generation, options, pipeline
+from t2t_mm.data import encoding, generation, options, pipeline, tfds_source
 from t2t_mm.features import FeatureSpec, Split
 
 registry.import_registrations()
 
 MAX_CASES = 20
+EXAMPLES_OF_TFDS = 12
 HPARAMS = hparam.HParams(batch_size=256, batch_examples=4, max_buckets=2)
 NAMES = registry.PROBLEMS.names()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def random_datasets():
+    """Datasets of TensorFlow Datasets, for what no other corpus is made."""
+    with tfds_mock.random_datasets(EXAMPLES_OF_TFDS):
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +40,10 @@ def data_dir():
 
 @pytest.fixture(scope="module")
 def corpus_paths(tmp_path_factory):
-    return corpora.make_all(tmp_path_factory.mktemp("corpora"))
+    root = tmp_path_factory.mktemp("corpora")
+    with pytest.MonkeyPatch.context() as patch:
+        speech_corpora.put_on_path(patch, root / "bin")
+        yield corpora.make_all(root)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +63,11 @@ def make(data_dir, corpus_paths):
 
 
 def _samples(made, data_dir, count=3):
-    samples = made.generate_samples(data_dir, data_dir, Split.TRAIN)
+    samples = (
+        sample
+        for sample in made.generate_samples(data_dir, data_dir, Split.TRAIN)
+        if not isinstance(sample, problem.Rejected)
+    )
     return [sample for sample, _ in zip(samples, range(count), strict=False)]
 
 
@@ -129,6 +146,24 @@ def test_targets_come_back_as_text(name, make, data_dir):
         assert isinstance(text, str)
         if isinstance(sample.get("targets"), str):
             assert text == sample["targets"]
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in NAMES if registry.PROBLEMS.get(n).tfds_name is not None]
+)
+def test_without_a_path_tfds_is_read(name, make, data_dir, monkeypatch):
+    make(name)  # for the vocabulary
+    asked = []
+    original = tfds_source.samples
+    monkeypatch.setattr(
+        tfds_source, "samples", lambda *args: asked.append(args) or original(*args)
+    )
+    made = registry.problem(name)
+
+    for part in made.dataset_splits:
+        samples = made.generate_samples(data_dir, data_dir, part["split"])
+        assert made.encode(next(iter(samples)), data_dir)["targets"]
+        assert asked.pop()[0] == made.tfds_name
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,3 +1,4 @@
+import logging
 import pathlib
 import subprocess
 import sys
@@ -62,6 +63,53 @@ def test_a_name_like_no_other_lists_them_all(animals):
         animals.get("xyz")
 
 
+def test_an_alias_answers_and_says_the_name_once(animals, caplog):
+    animals.register_alias("old_cat", "black_cat", "It is older.")
+
+    with caplog.at_level(logging.INFO, logger="absl"):
+        assert animals.get("Old-Cat") == animals.get("old_cat") == "cat"
+
+    said = [record.getMessage() for record in caplog.records]
+    assert said == ["'old_cat' is called 'black_cat' here. It is older."]
+    assert "old_cat" not in animals.names()
+    assert animals.aliases() == {"old_cat": "black_cat"}
+
+
+def test_an_alias_may_come_before_what_it_stands_for(animals):
+    animals.register_alias("old_hen", "white_hen")
+
+    with pytest.raises(LookupError) as error:
+        animals.get("old_hen")
+    assert str(error.value) == (
+        "'old_hen' is another name of the animal 'white_hen', which is not registered."
+    )
+
+    animals.register("white_hen")("hen")
+    assert animals.get("old_hen") == "hen"
+
+
+def test_an_entry_of_the_same_name_comes_before_an_alias(animals):
+    animals.register_alias("old_cat", "black_cat")
+    animals.register("old_cat")("mine")
+
+    assert animals.get("old_cat") == "mine"
+
+
+def test_an_alias_stands_for_one_entry(animals):
+    animals.register_alias("old_cat", "black_cat")
+    animals.register_alias("old_cat", "black_cat")
+
+    with pytest.raises(ValueError, match="'old_cat' is another name of 'black_cat'"):
+        animals.register_alias("old_cat", "brown_dog2")
+
+
+def test_aliases_are_suggested_too(animals):
+    animals.register_alias("zebra_crossing", "black_cat")
+
+    with pytest.raises(LookupError, match="Did you mean 'zebra_crossing'"):
+        animals.get("zebra_crosing")
+
+
 def test_an_empty_registry_says_so():
     with pytest.raises(LookupError, match="There are: none."):
         registry.Registry("animal", "an").get("cat")
@@ -94,6 +142,40 @@ def test_a_registered_problem_knows_its_name(monkeypatch):
     assert isinstance(made, MyProblem)
     assert made.name == "my_problem"
     assert registry.problem("my_problem") is not made
+
+
+@pytest.mark.parametrize("brackets", [False, True])
+def test_a_problem_without_a_name_has_that_of_its_class(monkeypatch, brackets):
+    monkeypatch.setattr(registry, "PROBLEMS", registry.Registry("problem"))
+
+    class TranslateEnde8k:
+        pass
+
+    register = registry.register_problem() if brackets else registry.register_problem
+    registered = register(TranslateEnde8k)
+
+    assert registered is TranslateEnde8k
+    assert registry.problem("translate_ende8k").name == "translate_ende8k"
+
+
+@pytest.mark.parametrize(
+    ("class_name", "name"),
+    [
+        ("TranslateEndeWmt32k", "translate_ende_wmt32k"),
+        ("LSTMSeq2seq", "lstm_seq2seq"),
+        ("ImageMsCocoTokens32k", "image_ms_coco_tokens32k"),
+    ],
+)
+def test_names_of_classes_are_those_of_tensor2tensor(class_name, name):
+    assert registry.to_snake_case(class_name) == name
+
+
+def test_a_class_that_is_called_like_a_variant_is_refused():
+    with pytest.raises(ValueError, match="must not end in _rev.*'sort_rev'"):
+
+        @registry.register_problem
+        class SortRev:
+            pass
 
 
 def test_a_vocabulary_is_filed_under_its_own_name(monkeypatch):

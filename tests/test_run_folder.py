@@ -41,6 +41,27 @@ def test_what_was_written_is_read_back(description, data_dir, tmp_path):
     assert not list((tmp_path / "run").glob(".*"))
 
 
+def test_names_of_classes_go_with_the_model(description, tmp_path):
+    problem = registry.problem("image_folder")
+    data_dir, run = str(tmp_path), str(tmp_path / "run")
+    problem.write_class_names(["cat", "dog"], data_dir)
+
+    described = run_folder.describe(
+        model=description.model,
+        hparams_set=description.hparams_set,
+        hparams=description.hparams,
+        problems={"image_folder": problem},
+        data_dir=data_dir,
+    )
+    run_folder.write(described, run, data_dir)
+
+    assert problem.decode_targets([1], run) == "dog"
+    assert run_folder.read(run).problems["image_folder"]["targets"].vocab_size == 2
+    problem.write_class_names(["dog", "cat"], data_dir)
+    with pytest.raises(ValueError, match="image_folder.classes.txt"):
+        run_folder.check_vocabularies(described, data_dir)
+
+
 def test_all_differences_are_listed(description):
     other = dataclasses.replace(
         description,

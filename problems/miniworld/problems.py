@@ -159,6 +159,7 @@ class MiniworldParsing(MiniworldProblem, text_problem.Text2TextProblem):
     stream = 3
     input_space = SpaceId.EN_TOK
     target_space = SpaceId.PARSE_TOK
+    scores = ("exact", "well_formed", "labelled_f1")
 
     def sample(
         self, scene: scene_lib.Scene, rng: np.random.Generator

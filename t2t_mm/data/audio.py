@@ -74,3 +74,30 @@ def _normalize(values: "tf.Tensor", mask: "tf.Tensor") -> "tf.Tensor":
     centred = (values - mean) * mask
     variance = tf.reduce_sum(tf.square(centred), [1, 2], keepdims=True) / count
     return centred * tf.math.rsqrt(variance + _VARIANCE_FLOOR)
+
+
+def with_deltas(
+    spectrograms: "tf.Tensor", num_frames: "tf.Tensor", num_deltas: int
+) -> "tf.Tensor":
+    """Returns spectrograms and their derivatives with respect to time, as channels.
+
+    A derivative is the slope over five frames, scaled as Tensor2Tensor scales it: the
+    weights have length 1, so that noise keeps its size.
+
+    Args:
+      spectrograms: `[batch, frames, bins]`, zeros after the data.
+      num_frames: `[batch]` int32, how many frames of each row are data.
+      num_deltas: how many derivatives.
+
+    Returns:
+      `[batch, frames, bins, 1 + num_deltas]`, zeros after the data.
+    """
+    mask = tf.sequence_mask(num_frames, tf.shape(spectrograms)[1], tf.float32)
+    channels = [spectrograms]
+    for _ in range(num_deltas):
+        padded = tf.pad(channels[-1], [[0, 0], [2, 2], [0, 0]])
+        near = padded[:, 3:-1] - padded[:, 1:-3]
+        far = padded[:, 4:] - padded[:, :-4]
+        # The slope of the last frames reaches into what is not data.
+        channels.append((near + 2 * far) / 10**0.5 * mask[..., tf.newaxis])
+    return tf.stack(channels, axis=-1)

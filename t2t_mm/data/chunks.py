@@ -10,7 +10,6 @@ import collections
 import dataclasses
 import itertools
 import os
-import pathlib
 import pickle
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -25,7 +24,7 @@ from t2t_mm.features import Split
 
 MAX_SAMPLES = 2048
 MAX_BYTES = 8 << 20
-BYTES_OF_A_PATH = 64 << 10  # what the file behind a path may have
+BYTES_OF_A_FILE = 64 << 10  # what a file may have that is yet to be read
 _RESULT = ".result"  # ending of the file that makes a chunk whole
 _SPLIT_NUMBERS = {split: number for number, split in enumerate(Split)}
 
@@ -116,14 +115,17 @@ def cut(samples: Iterable[Any], stream: Stream) -> Iterator[Chunk]:
 
 
 def _size(sample: Any) -> int:
-    """Returns about how many bytes a sample has."""
+    """Returns about how many bytes a sample has, with what it stands for."""
     if isinstance(sample, Mapping):
         return sum(map(_size, sample.values()))
     if isinstance(sample, str | bytes):
         return len(sample)
     if isinstance(sample, np.ndarray):
         return sample.nbytes
-    return BYTES_OF_A_PATH if isinstance(sample, pathlib.PurePath) else 0
+    is_plain = sample is None or isinstance(
+        sample, bool | int | float | np.generic | problems.Rejected
+    )
+    return 0 if is_plain else BYTES_OF_A_FILE
 
 
 class Result(NamedTuple):
@@ -173,6 +175,16 @@ class Encoder:
             self.data_dir, self.tmp_dir, stream.split, stream.part
         )
         return cut(itertools.islice(samples, max_samples), stream)
+
+    def chunks_of(self, streams: Iterable[Stream]) -> Iterator[Chunk]:
+        """Generates streams one after the other, up to `max_cases` samples in all."""
+        remaining = self.options.max_cases or None
+        for stream in streams:
+            for chunk in self.chunks(stream, remaining):
+                remaining = remaining and remaining - len(chunk.samples)
+                yield chunk
+            if remaining == 0:
+                return
 
     def encode_stream(self, stream: Stream) -> Result:
         """Generates and encodes a whole stream."""

@@ -1,10 +1,15 @@
 """Targets that are one of a fixed number of classes."""
 
+import contextlib
+import functools
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from absl import logging
+
 from t2t_mm import problem
-from t2t_mm.data import text_encoder
+from t2t_mm.data import manifest
 from t2t_mm.features import FeatureSpec, SpaceId
 
 
@@ -24,6 +29,7 @@ class ClassTargets(problem.Problem):
         "accuracy_top5",
         "neg_log_perplexity",
     )
+    scores: ClassVar[tuple[str, ...]] = ("exact",)
 
     @property
     def num_classes(self) -> int:
@@ -50,13 +56,17 @@ class ClassTargets(problem.Problem):
         Raises:
           ValueError: if there is no such class.
         """
-        encoder = text_encoder.ClassLabelEncoder(self.class_labels(data_dir))
+        names = self.class_labels(data_dir)
         if isinstance(value, str):
-            return encoder.encode(value)
-        if not 0 <= value < self.num_classes:
+            if value not in names:
+                raise ValueError(
+                    f"There is no class '{value}'. There are: {', '.join(names)}."
+                )
+            return [names.index(value)]
+        if not 0 <= value < len(names):
             raise ValueError(
-                f"A class of {self.name} must be at least 0 and below "
-                f"{self.num_classes}; got {value}."
+                f"A class of {self.name} must be at least 0 and below {len(names)}; "
+                f"got {value}."
             )
         return [int(value)]
 
@@ -64,7 +74,7 @@ class ClassTargets(problem.Problem):
         """Returns the spec of a class label."""
         return FeatureSpec(
             modality="class_label",
-            vocab_size=self.num_classes,
+            vocab_size=len(self.class_labels(data_dir)),
             # Classes of two problems mean different things, however many there are.
             vocabulary=self.name,
             space_id=SpaceId.IMAGE_LABEL,
@@ -73,4 +83,86 @@ class ClassTargets(problem.Problem):
 
     def decode_targets(self, ids: Sequence[int], data_dir: str) -> str:
         """Returns the name of a predicted class."""
-        return text_encoder.ClassLabelEncoder(self.class_labels(data_dir)).decode(ids)
+        return self.class_labels(data_dir)[int(next(iter(ids)))]
+
+
+class CorpusClassTargets(ClassTargets):
+    """Targets whose classes the corpus names, such as the folders of images.
+
+    Making records keeps the names in a file beside them, `<problem>.classes.txt`, one
+    a line in the order of their labels. Like a vocabulary it goes into the folder of a
+    run, so that a decoder needs no corpus.
+    """
+
+    @property
+    def class_file(self) -> str:
+        """Name of the file of the names in a data folder."""
+        return f"{self.name}.classes.txt"
+
+    @property
+    def vocabulary_files(self) -> tuple[str, ...]:
+        """Files of a data folder that say what the ids of records mean."""
+        return (*super().vocabulary_files, self.class_file)
+
+    @property
+    def num_classes(self) -> int:
+        """Not known without a data folder.
+
+        Raises:
+          ValueError: always.
+        """
+        raise ValueError(
+            f"How many classes {self.name} has depends on its corpus: see "
+            "`class_labels(data_dir)`."
+        )
+
+    def write_class_names(self, names: Sequence[str], data_dir: str) -> None:
+        """Keeps the names; `generate_samples` calls it before its first sample.
+
+        Raises:
+          ValueError: if there is none, one is there twice, or one is over two lines.
+        """
+        content = "".join(f"{name}\n" for name in names)
+        if (
+            not names
+            or len(set(names)) < len(names)
+            or content.split("\n")[:-1] != [*names]
+        ):
+            raise ValueError(
+                f"The classes of {self.name} must have names, each its own and on one "
+                f"line; got {list(names)}."
+            )
+        path = os.path.join(data_dir, self.class_file)
+        if os.path.exists(path) and _read_lines(path) == tuple(names):
+            return
+        # Records that there may be mean other classes: nobody must read them.
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(manifest.path(self.name, data_dir))
+        manifest.write_atomically(path, content.encode())
+        logging.info("datagen | %s has %d classes", self.name, len(names))
+
+    def class_labels(self, data_dir: str) -> Sequence[str]:
+        """Returns the names of the classes in the order of their labels.
+
+        Raises:
+          FileNotFoundError: if no records have been made.
+        """
+        path = os.path.join(data_dir, self.class_file)
+        if not os.path.exists(path):
+            raise FileNotFoundError(
+                f"The names of the classes of {self.name}, '{path}', do not exist. "
+                "Make them with: "
+                f"t2t-datagen --problem={self.name} --data_dir={data_dir}"
+            )
+        return _read_lines(path)
+
+
+def _read_lines(path: str) -> tuple[str, ...]:
+    return _cached_lines(path, os.stat(path).st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=16)
+def _cached_lines(path: str, modified: int) -> tuple[str, ...]:
+    # Not by `splitlines`, which knows more ends of lines than "\n".
+    with open(path, encoding="utf-8", newline="\n") as file:
+        return tuple(line.removesuffix("\n") for line in file)

@@ -1,4 +1,7 @@
-"""Raw inputs -> padded batches, for decoding what is not in a data folder's records."""
+"""Raw inputs -> padded batches, for decoding what is not in a data folder's records.
+
+A language model has no inputs; what it continues are prompts, beginnings of targets.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -8,17 +11,18 @@ from etils import epy
 
 from t2t_mm import hparam, problem
 from t2t_mm.data import bucketing, pipeline, planning, tfrecord
+from t2t_mm.features import EOS_ID
 
 with epy.lazy_imports():
     import tensorflow as tf
 
 
 class InputBatch(NamedTuple):
-    """Some of the inputs, padded.
+    """Some of the inputs or prompts, padded.
 
     Attributes:
-      positions: `[batch]` int64, which input each row is; -1 for a filler.
-      features: `inputs` and `inputs_length`.
+      positions: `[batch]` int64, which of them each row is; -1 for a filler.
+      features: `inputs` and `inputs_length`, or `targets` and `targets_length`.
     """
 
     positions: np.ndarray
@@ -47,6 +51,45 @@ def encode_batch(
     encoded = [problem.encode_inputs(sample, data_dir) for sample in samples]
     lengths = np.array([problem.inputs_length(inputs) for inputs in encoded], np.int64)
     padded = np.array([_next_rung(n) if varies else n for n in lengths], np.int64)
+    for positions, padded_length in _groups(problem, padded, varies, hparams):
+        yield _batch(problem, encoded, positions, padded_length)
+
+
+def encode_prompts(
+    problem: problem.Problem,
+    prompts: Sequence[Any],
+    data_dir: str,
+    hparams: hparam.HParams,
+) -> Iterator[InputBatch]:
+    """Yields beginnings of targets as padded batches; they may be empty.
+
+    Args:
+      problem: the problem.
+      prompts: what `problem.read_input` returns: texts.
+      data_dir: folder of the vocabulary.
+      hparams: sizes of batches.
+    """
+    encoded = [_encode_prompt(problem, prompt, data_dir) for prompt in prompts]
+    padded = np.array([_next_rung(len(ids)) for ids in encoded], np.int64)
+    for positions, padded_length in _groups(problem, padded, True, hparams):
+        ids = np.zeros([len(positions), padded_length], np.int32)
+        lengths = np.zeros(len(positions), np.int32)
+        for row in np.flatnonzero(positions != pipeline.FILLER):
+            prompt = encoded[positions[row]]
+            ids[row, : len(prompt)], lengths[row] = prompt, len(prompt)
+        features = {"targets": tf.constant(ids), "targets_length": tf.constant(lengths)}
+        yield InputBatch(positions, features)
+
+
+def _encode_prompt(problem: problem.Problem, prompt: Any, data_dir: str) -> list[int]:
+    ids = problem.encode_targets(prompt, data_dir)
+    return ids[:-1] if ids[-1:] == [EOS_ID] else ids
+
+
+def _groups(
+    problem: problem.Problem, padded: np.ndarray, varies: bool, hparams: hparam.HParams
+) -> Iterator[tuple[np.ndarray, int]]:
+    """Yields the positions of a batch, fillers included, and their padded length."""
     for padded_length in np.unique(padded):
         members = np.flatnonzero(padded == padded_length)
         size = planning.batch_size(
@@ -56,7 +99,7 @@ def encode_batch(
             group = members[start : start + size]
             positions = np.full(min(size, _next_power(len(group))), pipeline.FILLER)
             positions[: len(group)] = group
-            yield _batch(problem, encoded, positions, padded_length)
+            yield positions, int(padded_length)
 
 
 def _batch(

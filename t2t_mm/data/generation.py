@@ -20,11 +20,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from absl import logging
+from etils import epy
 
 from t2t_mm import problem as problems
 from t2t_mm import registry
 from t2t_mm.data import (
     chunks,
+    downloads,
+    old_names,
     progress,
     records,
     shard_writer,
@@ -34,6 +37,9 @@ from t2t_mm.data import (
 from t2t_mm.data import manifest as manifests
 from t2t_mm.data.options import GenerationOptions, corpus_fingerprint
 from t2t_mm.features import Split
+
+with epy.lazy_imports():
+    from t2t_mm.data import beam_runner
 
 WANTED_FILE = "wanted.json"  # what an unfinished generation is of
 
@@ -68,11 +74,13 @@ def generate(
         workers.pool(options.num_workers) as pool,
     ):
         wanted = _wanted(problem, data_dir, tmp_dir, options)
-        existing, reasons = _existing(wanted, data_dir)
+        existing, reasons = _existing(problem, wanted, data_dir)
         if existing is not None:
             logging.info("datagen | %s is up to date in %s", problem.name, data_dir)
             return existing
         logging.info("datagen | making %s: %s", problem.name, "; ".join(reasons))
+        for remark in old_names.remarks(type(problem)):
+            logging.warning("datagen | %s", remark)
         _start_or_go_on(wanted, folder)
         run = _Run(
             problem=problem,
@@ -84,12 +92,43 @@ def generate(
         try:
             splits, rejected = run.write_splits(pool)
         except KeyboardInterrupt:
-            logging.info("datagen | the same command goes on where %s is", problem.name)
+            logging.info("datagen | %s | the same command goes on here", problem.name)
             raise
         made = dataclasses.replace(wanted, splits=splits, rejected=rejected)
         _publish(made, folder, data_dir)
         shutil.rmtree(folder)
         return made
+
+
+def reasons_to_make(
+    problem: problems.Problem, data_dir: str, options: GenerationOptions
+) -> list[str]:
+    """Returns why `generate` would make records; no reasons if they are up to date.
+
+    Fetches and writes nothing.
+
+    Args:
+      problem: what would be made.
+      data_dir: folder for records, manifest and vocabulary; may not exist.
+      options: seed, limits and corpora.
+
+    Raises:
+      FileNotFoundError: if a corpus is needed that the user has not named.
+    """
+    problem = options.configured(problem)
+    vocabulary.choose(problem, data_dir, options.vocabulary)
+    reason = vocabulary.reason_to_build(problem, data_dir, options)
+    if reason is not None:
+        name = problem.vocabulary_spec.filename if problem.vocabulary_spec else ""
+        return [f"its vocabulary {name} will be built: {reason}"]
+    wanted = manifests.Manifest(
+        problem=problem.name,
+        generator_version=problem.generator_version,
+        settings=_settings(problem, data_dir, options),
+        splits={},
+        vocabulary=vocabulary.existing(problem, data_dir),
+    )
+    return _existing(problem, wanted, data_dir)[1]
 
 
 def _wanted(
@@ -109,9 +148,8 @@ def _wanted(
 def _settings(
     problem: problems.Problem, data_dir: str, options: GenerationOptions
 ) -> dict[str, Any]:
-    needs_corpus = problem.corpus is not None
     settings = {
-        "corpus": _corpus_setting(problem, data_dir) if needs_corpus else None,
+        "corpus": _corpus_setting(problem, data_dir),
         "is_generate_per_split": problem.is_generate_per_split,
         "max_cases": options.max_cases,
         "random_seed": options.random_seed,
@@ -122,17 +160,23 @@ def _settings(
     return json.loads(json.dumps(settings))  # as it will be read back
 
 
-def _corpus_setting(problem: problems.Problem, data_dir: str) -> str:
+def _corpus_setting(problem: problems.Problem, data_dir: str) -> str | None:
     """Fingerprints the corpus; without its path, existing records are trusted."""
+    if problem.corpus is None:
+        return None
     if problem.corpus_path is None:
         existing = manifests.load_or_none(problem.name, data_dir)
         if existing is not None and existing.settings.get("corpus"):
             return existing.settings["corpus"]
+    if problem.source is problems.Source.DOWNLOADS:
+        return downloads.fingerprint(problem.corpus)
+    if problem.source is problems.Source.TFDS:
+        return problem.tfds_name
     return corpus_fingerprint(problem.require_corpus_path())
 
 
 def _existing(
-    wanted: manifests.Manifest, data_dir: str
+    problem: problems.Problem, wanted: manifests.Manifest, data_dir: str
 ) -> tuple[manifests.Manifest | None, list[str]]:
     """Returns the manifest of data that need not be made, or reasons to make it."""
     try:
@@ -142,6 +186,11 @@ def _existing(
     if existing is None:
         return None, ["there are no records"]
     reasons = _differences(existing, wanted) + existing.missing_or_resized(data_dir)
+    reasons += [
+        f"'{file}' is missing"
+        for file in problem.vocabulary_files
+        if not os.path.exists(os.path.join(data_dir, file))
+    ]
     return (None, reasons) if reasons else (existing, [])
 
 
@@ -203,18 +252,25 @@ class _Run:
         self, pool: workers.Pool
     ) -> tuple[dict[Split, manifests.SplitFiles], dict[str, Any]]:
         """Writes all splits; returns their files, and what was rejected."""
-        streams = chunks.streams_of(self.problem, self.data_dir, self.tmp_dir)
-        results = {
-            label: self._encode(label, streams[label], pool) for label in streams
-        }
+        if self.options.beam_arguments is None:
+            results, shards = self._encode_all(pool), None
+        else:
+            results, shards = beam_runner.write_shards(
+                self._encoder(),
+                self.options.beam_arguments,
+                self.options.beam_dir or self.folder,
+            )
         counts = collections.Counter[Split]()
-        for result in results.values():
+        for label, result in results.items():
+            self._report(label, result)
             counts.update(result.counts)
         for part in self.problem.dataset_splits:
             self._check_not_empty(Split(part["split"]), counts)
         files = {
-            Split(part["split"]): self._merge(part["split"], part["shards"], pool)
-            for part in self.problem.dataset_splits
+            split: self._files(split, self._merge(split, num_shards, pool))
+            if shards is None
+            else self._files(split, shards[split])
+            for split, num_shards in self._splits()
         }
         rejected = {
             label: result.rejections.to_json()
@@ -223,50 +279,55 @@ class _Run:
         }
         return files, rejected
 
-    def _encode(
-        self, label: str, streams: Sequence[chunks.Stream], pool: workers.Pool
-    ) -> chunks.Result:
-        """Writes the chunks of some streams."""
-        encoder = chunks.Encoder(
+    def _splits(self) -> list[tuple[Split, int]]:
+        parts = self.problem.dataset_splits
+        return [(Split(part["split"]), part["shards"]) for part in parts]
+
+    def _encoder(self) -> chunks.Encoder:
+        return chunks.Encoder(
             problem=self.problem,
             data_dir=self.data_dir,
             tmp_dir=self.tmp_dir,
             folder=self.folder,
             options=self.options,
         )
+
+    def _encode_all(self, pool: workers.Pool) -> dict[str, chunks.Result]:
+        """Writes the chunks of all streams."""
+        streams = chunks.streams_of(self.problem, self.data_dir, self.tmp_dir)
+        return {label: self._encode(label, streams[label], pool) for label in streams}
+
+    def _encode(
+        self, label: str, streams: Sequence[chunks.Stream], pool: workers.Pool
+    ) -> chunks.Result:
+        """Writes the chunks of some streams."""
+        encoder = self._encoder()
         if len(streams) > 1 and not self.options.max_cases:
             results = pool.map(encoder.encode_stream, streams)
         else:
-            results = pool.map(encoder.encode, self._chunks(encoder, streams))
+            results = pool.map(encoder.encode, encoder.chunks_of(streams))
         total = chunks.empty_result()
-        title = f"{self.problem.name} {label}"
-        with progress.Progress(title, "samples") as bar:
+        with progress.Progress(f"{self.problem.name} {label}", "samples") as bar:
             for result in results:
                 bar.add(result.rejections.num_samples)
                 total.update(result)
-                self._check_rejections(total, title, is_whole=False)
-        self._check_rejections(total, title, is_whole=True)
-        for line in total.rejections.lines():
-            logging.warning("datagen | %s | left out %s", title, line)
+                self._check_rejections(label, total, is_whole=False)
         return total
 
+    def _report(self, label: str, result: chunks.Result) -> None:
+        """Refuses a corpus with too many bad samples, and says what was left out."""
+        self._check_rejections(label, result, is_whole=True)
+        for line in result.rejections.lines():
+            logging.warning(
+                "datagen | %s %s | left out %s", self.problem.name, label, line
+            )
+
     def _check_rejections(
-        self, result: chunks.Result, title: str, *, is_whole: bool
+        self, label: str, result: chunks.Result, *, is_whole: bool
     ) -> None:
         limit = self.options.max_bad_percent
+        title = f"{self.problem.name} {label}"
         result.rejections.check(title, limit, is_whole=is_whole)
-
-    def _chunks(
-        self, encoder: chunks.Encoder, streams: Sequence[chunks.Stream]
-    ) -> Iterator[chunks.Chunk]:
-        """Generates the chunks of streams, up to `max_cases` samples together."""
-        remaining = self.options.max_cases or None
-        for stream in streams:
-            for chunk in encoder.chunks(stream, remaining):
-                remaining = remaining and remaining - len(chunk.samples)
-                yield chunk
-            if remaining == 0:
-                return
 
     def _check_not_empty(self, split: Split, counts: Mapping[Split, int]) -> None:
         if counts[split]:
@@ -283,9 +344,9 @@ class _Run:
 
     def _merge(
         self, split: Split, num_shards: int, pool: workers.Pool
-    ) -> manifests.SplitFiles:
+    ) -> list[manifests.File]:
         """Writes the shards of a split from the chunks."""
-        name, split = self.problem.name, Split(split)
+        name = self.problem.name
         write = functools.partial(
             _write_shard,
             folder=self.folder,
@@ -297,7 +358,14 @@ class _Run:
             for shard in pool.map(write, range(num_shards)):
                 shards.append(shard)
                 bar.add(1)
-        index_path = os.path.join(self.folder, records.index_name(name, split))
+        return shards
+
+    def _files(
+        self, split: Split, shards: Sequence[manifests.File]
+    ) -> manifests.SplitFiles:
+        """Joins the indices of the shards of a split."""
+        name = records.index_name(self.problem.name, split)
+        index_path = os.path.join(self.folder, name)
         index = shard_writer.join_index(shards, index_path)
         return manifests.SplitFiles(shards=tuple(shards), index=index)
 

@@ -1,6 +1,6 @@
 """Problems whose inputs are images."""
 
-import io
+import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -8,57 +8,59 @@ import numpy as np
 from etils import epy
 
 from t2t_mm import problem
-from t2t_mm.data import class_targets, text_problem
+from t2t_mm.data import class_targets, images, text_problem
+from t2t_mm.data.images import ImageFit
 from t2t_mm.features import FeatureSpec, SpaceId, Split
 
 with epy.lazy_imports():
     import tensorflow as tf
-    from PIL import Image
 
-PNG_COMPRESSION_LEVEL = 6
+SMALL_SIDE, LARGE_SIDE = 32, 299  # pixels
+
+encode_png = images.encode_png  # part of what problems of T2T's users need
 
 
 class ImageProblem(problem.Problem):
     """A problem whose inputs are images of one size.
 
-    A record holds a PNG or JPEG file; a batch `[batch, height, width, channels]` uint8.
+    A record holds a PNG file or, if it is large, a JPEG file; a batch `[batch, height,
+    width, channels]` uint8. See `data/images.py` for what is done to odd files.
 
     Attributes:
       image_shape: `(height, width, channels)`, 1 channel for grey or 3 for RGB.
+      image_fit: what to do about images of other proportions.
+      jpeg_quality: of large images in records, from 1 to 95.
     """
 
-    image_shape: ClassVar[tuple[int, int, int]]
+    image_fit: ClassVar[ImageFit] = ImageFit.STRETCH
+    jpeg_quality: ClassVar[int] = 90
     record_types: ClassVar[Mapping[str, str]] = {"inputs": "string", "targets": "int64"}
 
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels; a subclass just sets it."""
+        raise ValueError(f"{type(self).__name__} must define `image_shape`.")
+
     def encode_inputs(self, value: Any, data_dir: str) -> list[bytes]:
-        """Returns an image as a PNG or JPEG file of `image_shape`.
+        """Returns an image of any size as a PNG or JPEG file of `image_shape`.
 
         Args:
-          value: uint8 array of `image_shape`, or the bytes of an image file, which is
-            resized if it has another size.
+          value: uint8 `[height, width, channels]`, or an image file: its bytes, or
+            whatever can `read_bytes`, such as a `pathlib.Path` or a member of an
+            archive. A PNG or JPEG file that fits is kept as it is.
           data_dir: not used.
 
         Raises:
-          ValueError: for an array of another shape or dtype.
+          OSError: if the file cannot be read.
+          ValueError: if it is no whole image, or an array of another kind.
         """
+        if hasattr(value, "read_bytes"):
+            value = value.read_bytes()
+        shape, quality = self.image_shape, self.jpeg_quality
         if isinstance(value, bytes):
-            return [self._fit_file(value)]
-        image = np.asarray(value)
-        if image.shape != self.image_shape or image.dtype != np.uint8:
-            raise ValueError(
-                f"An image of {self.name} must be uint8 of shape {self.image_shape}; "
-                f"got {image.dtype} of shape {image.shape}."
-            )
-        return [encode_png(image)]
-
-    def _fit_file(self, content: bytes) -> bytes:
-        height, width, channels = self.image_shape
-        mode = _pil_mode(channels)
-        with Image.open(io.BytesIO(content)) as image:
-            fits = (image.width, image.height, image.mode) == (width, height, mode)
-            if fits and image.format in ("PNG", "JPEG"):
-                return content
-            return encode_png(_resize(image, self.image_shape))
+            return [images.fit_file(value, shape, self.image_fit, quality)]
+        pixels = images.fit_array(np.asarray(value), shape, self.image_fit)
+        return [images.encode(pixels, quality)]
 
     def inputs_spec(self, data_dir: str) -> FeatureSpec | None:
         """Returns the spec of an image."""
@@ -71,8 +73,15 @@ class ImageProblem(problem.Problem):
 
     def generation_settings(self) -> dict[str, Any]:
         """Returns the settings that decide the records."""
-        image_shape = list(self.image_shape)
-        return {**super().generation_settings(), "image_shape": image_shape}
+        settings = {
+            **super().generation_settings(),
+            "image_shape": list(self.image_shape),
+        }
+        if self.image_fit != ImageFit.STRETCH:
+            settings["image_fit"] = str(self.image_fit)
+        if not images.is_stored_as_png(self.image_shape):
+            settings["jpeg_quality"] = self.jpeg_quality
+        return settings
 
     def preprocess(
         self, features: dict[str, Any], padded_lengths: Mapping[str, Any]
@@ -90,35 +99,14 @@ class ImageProblem(problem.Problem):
         return {**features, "inputs": images}
 
     def read_input(self, line: str) -> np.ndarray:
-        """Reads the image file that `line` names, resized to `image_shape`.
+        """Reads the image file that `line` names, made to fit `image_shape`.
 
         Raises:
           FileNotFoundError: if there is no such file.
+          ValueError: if it is no whole image.
         """
-        with Image.open(line.strip()) as image:
-            return _resize(image, self.image_shape)
-
-
-def encode_png(image: np.ndarray) -> bytes:
-    """Returns a uint8 `[height, width, channels]` image as a PNG file."""
-    pixels = image[:, :, 0] if image.shape[-1] == 1 else image
-    content = io.BytesIO()
-    Image.fromarray(pixels).save(
-        content, format="PNG", compress_level=PNG_COMPRESSION_LEVEL
-    )
-    return content.getvalue()
-
-
-def _pil_mode(channels: int) -> str:
-    return {1: "L", 3: "RGB"}[channels]
-
-
-def _resize(image: Any, shape: Sequence[int]) -> np.ndarray:
-    height, width, channels = shape
-    converted = image.convert(_pil_mode(channels))
-    if converted.size != (width, height):
-        converted = converted.resize((width, height), Image.Resampling.BILINEAR)
-    return np.asarray(converted, np.uint8).reshape(height, width, channels)
+        content = pathlib.Path(line.strip()).read_bytes()
+        return images.read_file(content, self.image_shape, self.image_fit)
 
 
 class Image2ClassProblem(class_targets.ClassTargets, ImageProblem):
@@ -129,10 +117,30 @@ class Image2ClassProblem(class_targets.ClassTargets, ImageProblem):
     Attributes:
       train_shards: number of training files.
       dev_shards: number of evaluation files.
+      is_small: where a problem of Tensor2Tensor has no `image_shape`, whether it has 32
+        pixels along a side, as CIFAR-10, or 299, as ImageNet.
     """
 
     train_shards: int = 10
     dev_shards: int = 1
+    is_small: bool = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Lets `class_labels` be a property, as it was in Tensor2Tensor."""
+        super().__init_subclass__(**kwargs)
+        labels = cls.__dict__.get("class_labels")
+        if isinstance(labels, property):
+
+            def class_labels(self: Any, data_dir: str) -> Sequence[str]:
+                return labels.__get__(self)
+
+            cls.class_labels = class_labels  # type: ignore[assignment,method-assign]
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels that every image is given."""
+        side = SMALL_SIDE if self.is_small else LARGE_SIDE
+        return (side, side, 3)
 
     @property
     def dataset_splits(self) -> list[dict[str, Any]]:
@@ -155,7 +163,7 @@ class Image2ClassProblem(class_targets.ClassTargets, ImageProblem):
 
     def generate_samples(
         self, data_dir: str, tmp_dir: str, dataset_split: Split
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[dict[str, Any] | problem.Rejected]:
         """Yields the samples of `generator`."""
         for example in self.generator(data_dir, tmp_dir, dataset_split == Split.TRAIN):
             (content,) = example["image/encoded"]
@@ -164,4 +172,17 @@ class Image2ClassProblem(class_targets.ClassTargets, ImageProblem):
 
 
 class Image2TextProblem(text_problem.TextTargets, ImageProblem):
-    """An image to text: samples are {"inputs": image, "targets": str}."""
+    """An image to text: samples are {"inputs": image, "targets": str}.
+
+    Samples of the same image should follow each other: it is then decoded once.
+    """
+
+    _latest: tuple[Any, list[bytes]] | None = None  # an image, and what it became
+
+    def encode_inputs(self, value: Any, data_dir: str) -> list[bytes]:
+        """Returns an image of any size as a file, see `ImageProblem`."""
+        if isinstance(value, np.ndarray):
+            return super().encode_inputs(value, data_dir)
+        if self._latest is None or self._latest[0] != value:
+            self._latest = (value, super().encode_inputs(value, data_dir))
+        return self._latest[1]

@@ -1,6 +1,6 @@
 """Which problems train at which step: a pure function of seed, step and evaluations.
 
-The grammar of the hparam `mixing`:
+The grammar of the hyperparameter `mixing`:
 
     proportional              by the number of training examples
     equal                     the same for all

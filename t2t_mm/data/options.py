@@ -26,6 +26,10 @@ class GenerationOptions:
       num_workers: processes that encode samples; 1 for none beside this one.
       vocabulary: one for all text, "bytes", or "default" for what each problem
         declares; None for what was chosen for existing records, or else "default".
+      beam_arguments: options of Apache Beam as on its command line; None to generate
+        without Beam.
+      beam_dir: a folder that all workers of Beam can write to; None for one in the data
+        folder.
       corpus_paths: where the user keeps each corpus, by the name of the corpus or
         of one problem that is made from it.
     """
@@ -35,6 +39,8 @@ class GenerationOptions:
     max_bad_percent: float = 1.0
     num_workers: int = 1
     vocabulary: registry.VocabularySpec | str | None = None
+    beam_arguments: tuple[str, ...] | None = None
+    beam_dir: str | None = None
     corpus_paths: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -230,12 +230,15 @@ class ClassLabelEncoder(TextEncoder):
         return self._class_labels[int(next(iter(ids)))]
 
 
-def build_subwords(texts: Iterable[str], approx_vocab_size: int) -> bytes:
+def build_subwords(
+    texts: Iterable[str], approx_vocab_size: int, reserved_tokens: Sequence[str] = ()
+) -> bytes:
     """Trains a subword vocabulary; the same texts give the same bytes.
 
     Args:
       texts: training texts; all are held in memory.
       approx_vocab_size: number of ids to aim at; a small corpus gives fewer.
+      reserved_tokens: texts that get an id each, wherever they stand in a text.
 
     Returns:
       The content of a vocabulary file, for `SubwordTextEncoder`.
@@ -254,6 +257,9 @@ def build_subwords(texts: Iterable[str], approx_vocab_size: int) -> bytes:
             sentence_iterator=iter(lines),
             model_writer=model,
             vocab_size=approx_vocab_size,
+            user_defined_symbols=[
+                _escape(token).replace(" ", _SPACE_SYMBOL) for token in reserved_tokens
+            ],
             **_TRAINER_OPTIONS,
         )
     except RuntimeError as error:

@@ -32,11 +32,13 @@ class TextCodec(problem.Problem):
       vocabulary: name of a registered vocabulary that several problems share; None for
         one of the problem's own.
       approx_vocab_size: number of subwords of a vocabulary of the problem's own.
+      additional_reserved_tokens: texts that have an id each in such a vocabulary.
     """
 
     vocab_type: str = VocabType.SUBWORD
     vocabulary: ClassVar[str | None] = None
     approx_vocab_size: int = 2**13
+    additional_reserved_tokens: Sequence[str] = ()
     _choice: registry.VocabularySpec | str | None = None  # made by the user
     _encoder: text_encoder.TextEncoder | None = None  # while many texts are encoded
 
@@ -69,6 +71,7 @@ class TextCodec(problem.Problem):
             name=self.dataset_name,
             approx_vocab_size=self.approx_vocab_size,
             problems=(self.dataset_name,),
+            reserved_tokens=tuple(self.additional_reserved_tokens),
         )
 
     def text_encoder(self, data_dir: str) -> text_encoder.TextEncoder:
@@ -152,6 +155,7 @@ class TextTargets(TextCodec):
     """
 
     target_space: SpaceId = SpaceId.GENERIC
+    scores: ClassVar[tuple[str, ...]] = ("exact", "bleu")
 
     def encode_targets(self, value: str, data_dir: str) -> list[int]:
         """Returns the ids of a target text, with the one that ends it."""
@@ -195,6 +199,25 @@ class Text2TextProblem(TextInputs, TextTargets):
             "target_space": spaces[sources["targets"]],
         }
         return type(cls.__name__ + suffix, (cls,), attributes)
+
+
+class Text2SelfProblem(TextTargets):
+    """A language model: samples are {"targets": str}."""
+
+    batch_size_means_tokens: ClassVar[bool] = True
+    record_types: ClassVar[Mapping[str, str]] = {"targets": "int64"}
+
+    def encode(self, sample: Mapping[str, Any], data_dir: str) -> problem.Record:
+        """Turns a raw sample into a record without inputs."""
+        return {"targets": self.encode_targets(sample["targets"], data_dir)}
+
+    def encode_inputs(self, value: Any, data_dir: str) -> list[Any]:
+        """Refuses: there are none."""
+        raise ValueError(f"{self.name} is a language model and has no inputs.")
+
+    def inputs_spec(self, data_dir: str) -> FeatureSpec | None:
+        """Returns None."""
+        return None
 
 
 class Text2ClassProblem(TextInputs, class_targets.ClassTargets):

@@ -42,14 +42,20 @@ def ensure(
     """
     choose(problem, data_dir, options.vocabulary)
     spec = problem.vocabulary_spec
+    reason = reason_to_build(problem, data_dir, options)
+    if spec is not None and reason is not None:
+        logging.info("vocabulary | building %s: %s", spec.filename, reason)
+        path = os.path.join(data_dir, spec.filename)
+        _build(problem, spec=spec, path=path, tmp_dir=tmp_dir, options=options)
+    return existing(problem, data_dir)
+
+
+def existing(problem: problems.Problem, data_dir: str) -> manifests.Vocabulary | None:
+    """Returns the vocabulary of a problem, which must be there if it needs one."""
+    spec = problem.vocabulary_spec
     if spec is None:
         return None
-    path = os.path.join(data_dir, spec.filename)
-    reason = _reason_to_build(spec, path, options)
-    if reason is not None:
-        logging.info("vocabulary | building %s: %s", spec.filename, reason)
-        _build(problem, spec=spec, path=path, tmp_dir=tmp_dir, options=options)
-    sha256 = manifests.file_sha256(path)
+    sha256 = manifests.file_sha256(os.path.join(data_dir, spec.filename))
     return manifests.Vocabulary(name=spec.name, file=spec.filename, sha256=sha256)
 
 
@@ -66,8 +72,8 @@ def choose(
       choice: the user's, see `GenerationOptions`; None for that of existing records.
     """
     if choice is None:
-        existing = manifests.load_or_none(problem.dataset_name, data_dir)
-        choice = existing.settings["vocabulary_choice"] if existing else None
+        made = manifests.load_or_none(problem.dataset_name, data_dir)
+        choice = made.settings["vocabulary_choice"] if made else None
         if choice and choice.endswith(registry.VOCABULARY_ENDING):
             choice = declared(choice, data_dir)
     problem.choose_vocabulary(choice or registry.DEFAULT_VOCABULARY)
@@ -109,13 +115,16 @@ def declare(
     registry.VocabularySpec.of_file(spec.filename)  # checks the name
     if os.path.exists(os.path.join(data_dir, spec.filename)):
         return declared(spec.filename, data_dir)
-    names = {m.dataset_name: None for m in members if m.vocabulary_spec is not None}
-    if not names:
+    own = {m.dataset_name: m.vocabulary_spec for m in members if m.vocabulary_spec}
+    if not own:
         raise ValueError(
             f"The vocabulary '{name}' must be built from problems with text; got "
             f"{', '.join(member.name for member in members)}."
         )
-    return dataclasses.replace(spec, problems=tuple(names))
+    tokens = itertools.chain.from_iterable(s.reserved_tokens for s in own.values())
+    return dataclasses.replace(
+        spec, problems=tuple(own), reserved_tokens=tuple(dict.fromkeys(tokens))
+    )
 
 
 def declared(filename: str, data_dir: str) -> registry.VocabularySpec:
@@ -125,12 +134,20 @@ def declared(filename: str, data_dir: str) -> registry.VocabularySpec:
         return registry.VocabularySpec.of_file(filename)
     with open(path, encoding="utf-8") as file:
         fields = json.load(file)["spec"]
-    return registry.VocabularySpec(**{**fields, "problems": tuple(fields["problems"])})
+    lists = ("problems", "reserved_tokens")
+    return registry.VocabularySpec(
+        **{**fields, **{name: tuple(fields.get(name, ())) for name in lists}}
+    )
 
 
-def _reason_to_build(
-    spec: registry.VocabularySpec, path: str, options: GenerationOptions
+def reason_to_build(
+    problem: problems.Problem, data_dir: str, options: GenerationOptions
 ) -> str | None:
+    """Returns why the vocabulary of a problem must be built; None if it need not."""
+    spec = problem.vocabulary_spec
+    if spec is None:
+        return None
+    path = os.path.join(data_dir, spec.filename)
     if not os.path.exists(path):
         return "there is none"
     if not os.path.exists(_notes_path(path)):
@@ -153,6 +170,9 @@ def _notes_path(path: str) -> str:
 def _notes(spec: registry.VocabularySpec, options: GenerationOptions) -> dict[str, Any]:
     fields = dataclasses.asdict(spec)
     fields["problems"] = list(spec.problems)
+    fields["reserved_tokens"] = list(spec.reserved_tokens)
+    if not spec.reserved_tokens:
+        del fields["reserved_tokens"]  # as in notes from before there were any
     return {"spec": fields, "max_cases": options.max_cases}
 
 
@@ -174,7 +194,9 @@ def _build(
         )
         for member in _members(problem, spec, tmp_dir, options)
     )
-    model = text_encoder.build_subwords(texts, spec.approx_vocab_size)
+    model = text_encoder.build_subwords(
+        texts, spec.approx_vocab_size, spec.reserved_tokens
+    )
     notes = json.dumps(_notes(spec, options), indent=1) + "\n"
     manifests.write_atomically(_notes_path(path), notes.encode())
     manifests.write_atomically(path, model)
@@ -197,7 +219,7 @@ def _members(
         for name in spec.problems
     ]
     for member in members:
-        if member.corpus is not None:
+        if member.source not in (problems.Source.NOWHERE, problems.Source.TFDS):
             member.corpus_folder(tmp_dir)
     return members
 

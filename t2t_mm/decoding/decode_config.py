@@ -11,7 +11,7 @@ class DecodeConfig:
 
     Attributes:
       extra_length: an output has at most this many more positions than the encoded
-        input.
+        input; without inputs, a prompt is continued by at most this many.
       batch_size: inputs that are decoded together, in tokens for text and in examples
         otherwise; 0 for the sizes of training.
     """

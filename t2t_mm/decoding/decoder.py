@@ -21,8 +21,9 @@ class Decoded(NamedTuple):
 
     Attributes:
       inputs: what the batch holds: ids, pixels or a spectrogram, without padding of
-        the batch for ids and frames.
-      reference: the true target as text, such as the name of a class.
+        the batch for ids and frames; of a language model, the ids of the prompt.
+      reference: the true target as text, such as the name of a class; of a language
+        model, what is left of it after the prompt.
       output: the model's.
     """
 
@@ -33,6 +34,9 @@ class Decoded(NamedTuple):
 
 class Decoder:
     """Turns inputs of a problem into outputs with a trained model.
+
+    A language model has no inputs: it continues prompts, the beginnings of targets, and
+    its outputs are what follows them.
 
     Attributes:
       problem: the problem.
@@ -67,17 +71,20 @@ class Decoder:
                 batch_examples=config.batch_size,
             )
         self._hparams = hparams
-        signature = {
-            name: spec
-            for name, spec in model.signature(problem.name).items()
-            if not name.startswith("targets")
-        }
-        self._predict = tf.function(self._predict_targets, input_signature=[signature])
+        self._has_inputs = model.has_inputs(problem.name)
+        signature = self._without_targets(model.signature(problem.name))
+        self._predict = tf.function(
+            self._predict_targets,
+            input_signature=[signature, tf.TensorSpec([None], tf.bool)],
+        )
 
-    @property
-    def gives_texts(self) -> bool:
-        """Whether outputs are texts, produced position by position, not classes."""
-        return self._model.is_autoregressive(self.problem.name)
+    def _without_targets(self, features: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns what decoding starts from; without inputs, `targets` is a prompt."""
+        return {
+            name: value
+            for name, value in features.items()
+            if not (self._has_inputs and name.startswith("targets"))
+        }
 
     @property
     def gives_ids(self) -> bool:
@@ -115,13 +122,17 @@ class Decoder:
             )
         return cls(model, problem, config=config, vocab_dir=output_dir)
 
-    def _predict_targets(self, features: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    def _predict_targets(
+        self, features: Mapping[str, tf.Tensor], is_filler: tf.Tensor
+    ) -> tf.Tensor:
         """Returns ids `[batch, length]` int32, or what the modality predicts."""
         model, name = self._model, self.problem.name
         if not model.is_autoregressive(name):
             return model.predict(features, problem=name)
         encoded = model.encode(features, problem=name).embedded
-        max_length = tf.shape(encoded.values)[1] + self._config.extra_length
+        prompts = None if self._has_inputs else features["targets"]
+        given = encoded.values if prompts is None else prompts
+        max_length = tf.shape(given)[1] + self._config.extra_length
         state = model.init_state(
             encoded, features[model_lib.SPACE_ID], max_length=max_length
         )
@@ -130,30 +141,49 @@ class Decoder:
                 ids, state, position, problem=name
             ),
             state,
-            is_filler=features["inputs_length"] == 0,
+            is_filler=is_filler,
             max_length=max_length,
+            prompts=prompts,
         )
 
-    def _decode_batch(self, features: Mapping[str, tf.Tensor]) -> list[str]:
-        inputs = {k: v for k, v in features.items() if not k.startswith("targets")}
+    def _decode_batch(
+        self, features: Mapping[str, tf.Tensor], is_filler: np.ndarray
+    ) -> list[str]:
+        inputs = self._without_targets(features)
         prepared = self._model.prepare(inputs, self.problem.name)
-        return [self._to_text(row) for row in self._predict(prepared).numpy()]
+        rows = self._predict(prepared, tf.constant(is_filler)).numpy()
+        if self._has_inputs:
+            return [self._to_text(row) for row in rows]
+        lengths = features["targets_length"].numpy()
+        ends = lengths + self._config.extra_length
+        return [
+            self._continuation(row[:end], length)
+            for row, length, end in zip(rows, lengths, ends, strict=True)
+        ]
 
     def _to_text(self, row: np.ndarray) -> str:
         return self.problem.decode_targets(row.tolist(), self._vocab_dir)
+
+    def _continuation(self, row: np.ndarray, prompt_length: int) -> str:
+        """Returns the text of ids after the first `prompt_length`.
+
+        It is cut off the text of all of them: only there do spaces between words show.
+        """
+        prompt = self._to_text(row[:prompt_length])
+        return self._to_text(row).removeprefix(prompt)
 
     def decode(self, inputs: Sequence[Any]) -> list[str]:
         """Returns one output for every raw input, in their order.
 
         Args:
-          inputs: what `problem.read_input` returns: texts, images or waveforms.
+          inputs: what `problem.read_input` returns: texts, images or waveforms. Of a
+            language model they are prompts, which may be empty.
         """
         outputs = [""] * len(inputs)
-        batches = encoding.encode_batch(
-            self.problem, inputs, self._vocab_dir, self._hparams
-        )
+        encode = encoding.encode_batch if self._has_inputs else encoding.encode_prompts
+        batches = encode(self.problem, inputs, self._vocab_dir, self._hparams)
         for positions, features in batches:
-            texts = self._decode_batch(features)
+            texts = self._decode_batch(features, positions == pipeline.FILLER)
             for position, text in zip(positions, texts, strict=True):
                 if position != pipeline.FILLER:
                     outputs[position] = text
@@ -164,26 +194,47 @@ class Decoder:
     ) -> Iterator[Decoded]:
         """Yields the examples of a split with the model's outputs.
 
+        A language model continues the first half of each target.
+
         Raises:
           FileNotFoundError: if the split has not been generated.
           ValueError: if it was made with another vocabulary.
         """
-        is_fixed = (
-            self._model.problems[self.problem.name]["inputs"].shape[0] is not None
-        )
+        read = self._example if self._has_inputs else self._prompted_example
         for features in pipeline.eval_dataset(
             self.problem, split, data_dir, self._hparams, max_batches
         ):
+            is_filler = features["targets_length"].numpy() == 0
+            given = features if self._has_inputs else _first_halves(features)
+            outputs = self._decode_batch(given, is_filler)
             rows = {name: value.numpy() for name, value in features.items()}
-            for row, output in enumerate(self._decode_batch(features)):
-                length = rows["inputs_length"][row]
-                if length == 0:
-                    continue
-                yield Decoded(
-                    rows["inputs"][row] if is_fixed else rows["inputs"][row][:length],
-                    self._to_text(rows["targets"][row]),
-                    output,
-                )
+            for row in np.flatnonzero(~is_filler):
+                example = {name: values[row] for name, values in rows.items()}
+                yield Decoded(*read(example), outputs[row])
+
+    def _example(self, example: Mapping[str, np.ndarray]) -> tuple[np.ndarray, str]:
+        """Returns inputs and reference of a row of a batch."""
+        inputs = example["inputs"]
+        spec = self._model.problems[self.problem.name]["inputs"]
+        if spec.shape[0] is None:
+            inputs = inputs[: example["inputs_length"]]
+        return inputs, self._to_text(example["targets"])
+
+    def _prompted_example(
+        self, example: Mapping[str, np.ndarray]
+    ) -> tuple[np.ndarray, str]:
+        """Returns prompt and reference of a row of a batch without inputs."""
+        length = int(example["targets_length"]) // 2
+        targets = example["targets"]
+        return targets[:length], self._continuation(targets, length)
+
+
+def _first_halves(features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """Returns prompts: the first half of the targets, rounded down."""
+    lengths = features["targets_length"] // 2
+    targets = features["targets"]
+    is_given = tf.sequence_mask(lengths, tf.shape(targets)[1], targets.dtype)
+    return {"targets": targets * is_given, "targets_length": lengths}
 
 
 def load_model(output_dir: str, checkpoint_path: str | None = None) -> model_lib.Model:

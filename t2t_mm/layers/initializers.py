@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import tensorflow as tf
 
+from t2t_mm.layers import randomness
+
 Initializer = Callable[[Sequence[int], tf.Tensor], tf.Tensor]
 
 _SEED: contextvars.ContextVar[int] = contextvars.ContextVar("seed", default=0)
@@ -73,7 +75,9 @@ def normal(standard_deviation: float) -> Initializer:
     """Returns an initializer that draws from a normal distribution around 0."""
 
     def initialize(shape: Sequence[int], seed: tf.Tensor) -> tf.Tensor:
-        return tf.random.stateless_normal(shape, seed, stddev=standard_deviation)
+        return tf.random.stateless_normal(
+            shape, seed, stddev=standard_deviation, alg=randomness.ALGORITHM
+        )
 
     return initialize
 
@@ -88,6 +92,8 @@ def glorot_uniform(fan_in: int, fan_out: int) -> Initializer:
     limit = math.sqrt(6.0 / (fan_in + fan_out))
 
     def initialize(shape: Sequence[int], seed: tf.Tensor) -> tf.Tensor:
-        return tf.random.stateless_uniform(shape, seed, minval=-limit, maxval=limit)
+        return tf.random.stateless_uniform(
+            shape, seed, minval=-limit, maxval=limit, alg=randomness.ALGORITHM
+        )
 
     return initialize

@@ -196,8 +196,8 @@ class MixtureOfExperts(tf.Module):
           num_experts: number of experts.
           k: experts per position.
           capacity_factor: rows per expert in training, as a multiple of what perfect
-            balance needs; 0 for as many as are needed. Evaluation and decoding never
-            drop a position.
+            balance needs of positions that are data, under XLA of all positions; 0 for
+            as many as are needed. Evaluation and decoding never drop a position.
           activation: between the two layers, of `feed_forward.ACTIVATIONS`.
           autoscale: multiply outputs by (filter_size / hidden_size)^-1/2.
           num_shared_experts: experts that every position uses, with weight 1.
@@ -304,7 +304,7 @@ class MixtureOfExperts(tf.Module):
             first, second = kernels
             kernels = _take(first, expert_of_block), _take(second, expert_of_block)
         else:
-            capacity = self._capacity(tf.shape(rows)[0], stats.load, limited=limited)
+            capacity = self._capacity(tf.shape(rows)[0], stats, limited=limited)
             plan = dispatch.plan_dispatch(
                 gating.experts, mask, self._num_experts, capacity
             )
@@ -325,19 +325,24 @@ class MixtureOfExperts(tf.Module):
         return tf.reshape(tf.matmul(hidden, second), [-1, hidden_size])
 
     def _capacity(
-        self, positions: tf.Tensor, load: tf.Tensor, *, limited: bool
+        self, positions: tf.Tensor, stats: ExpertStats, *, limited: bool
     ) -> tf.Tensor:
         """Rows per expert: what the busiest needs, but no more than is allowed.
 
-        XLA needs a static shape and gets all that is allowed.
+        What is allowed depends on how many positions are data. XLA needs a static
+        shape: it gets all that `positions`, padding included, allow.
         """
-        needed = _round_up(tf.maximum(tf.cast(tf.reduce_max(load), tf.int32), 1))
-        if not limited:
-            return needed
+        if compilation.is_for_xla():
+            return tf.minimum(self._allowed(positions), positions)
+        busiest = tf.cast(tf.reduce_max(stats.load), tf.int32)
+        needed = _round_up(tf.maximum(busiest, 1))
+        return tf.minimum(self._allowed(stats.positions), needed) if limited else needed
+
+    def _allowed(self, positions: tf.Tensor) -> tf.Tensor:
+        """Rows per expert that `positions` allow, `[]` int32, at least 1."""
         balanced = self._k / self._num_experts * tf.cast(positions, tf.float32)
         allowed = tf.math.ceil(self._capacity_factor * balanced)
-        allowed = tf.minimum(_round_up(tf.cast(allowed, tf.int32)), positions)
-        return allowed if compilation.is_for_xla() else tf.minimum(allowed, needed)
+        return _round_up(tf.maximum(tf.cast(allowed, tf.int32), 1))
 
 
 def _take(kernels: tf.Tensor, index: tf.Tensor) -> tf.Tensor:

@@ -21,7 +21,8 @@ class Gating(NamedTuple):
         probability) and are 0 at padding.
       importance: `[num_experts]` float32, sum of the gates of each expert.
       load: `[num_experts]` float32, number of positions of each expert; with noise,
-        its smooth expectation.
+        its smooth expectation. `gating_with_noise` without noise counts half a position
+        for every expert whose logit ties at the k-th place, however many tie.
     """
 
     experts: tf.Tensor

@@ -60,7 +60,7 @@ class ConvResAudioModality(modality.Modality):
 
     def _build_blocks(self) -> list[image_conv.ConvRes]:
         hparams = self.hparams
-        filters = list(hparams.audio_filters)
+        filters = [self.spec.shape[2] or 1, *hparams.audio_filters]
         if not hparams.audio_merge_bins:
             filters.append(hparams.hidden_size)
         halvings = int(math.log2(hparams.audio_time_stride))
@@ -74,13 +74,14 @@ class ConvResAudioModality(modality.Modality):
                 shortcut_separable=hparams.audio_shortcut_separable,
                 name=f"block_{i}",
             )
-            for i, (before, after) in enumerate(itertools.pairwise([1, *filters]))
+            for i, (before, after) in enumerate(itertools.pairwise(filters))
         ]
 
     @classmethod
     def key(cls, spec: FeatureSpec) -> str:
-        """Sounds with the same number of bins or bytes share the net."""
-        return f"{spec.modality}_{spec.shape[1]}"
+        """Sounds with the same number of bins or bytes, and channels, share the net."""
+        channels = "" if spec.shape[2] == 1 else f"x{spec.shape[2]}"
+        return f"{spec.modality}_{spec.shape[1]}{channels}"
 
     @abc.abstractmethod
     def scale(self, inputs: tf.Tensor) -> tf.Tensor:
@@ -92,7 +93,7 @@ class ConvResAudioModality(modality.Modality):
         lengths: tf.Tensor,
         rng: randomness.RandomStream | None = None,
     ) -> modality.Embedded:
-        """Embeds `[batch, time, width, 1]` frames or samples."""
+        """Embeds `[batch, time, width, channels]` frames or samples."""
         x = tf.cast(self.scale(inputs), tf.as_dtype(self.hparams.activation_dtype))
         if self.hparams.audio_pad_to_stride:
             # Where TensorFlow pads must not depend on the batch.
@@ -120,7 +121,7 @@ class ConvResAudioModality(modality.Modality):
 
 @registry.register_modality("audio_spectral")
 class AudioSpectralModality(ConvResAudioModality):
-    """A spectrogram, `[frames, bins, 1]` float32; its frequencies are left apart."""
+    """A spectrogram, `[frames, bins, channels]` float32; its frequencies stay apart."""
 
     width_stride = 1
 

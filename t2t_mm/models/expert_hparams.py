@@ -17,7 +17,9 @@ class ExpertHParams(hparam.HParams):
 
     Attributes:
       feed_forward: "experts", or "dense": one net for all positions that costs each
-        as much as its experts would.
+        as much as its experts would. Of the other fields, a dense net reads `moe_k`,
+        `moe_filter_size`, `moe_activation`, `moe_autoscale` and
+        `moe_num_shared_experts`.
       moe_num_experts: experts in each mixture.
       moe_k: experts that a position uses.
       moe_filter_size: width of an expert.
@@ -28,7 +30,9 @@ class ExpertHParams(hparam.HParams):
       moe_num_shared_experts: experts that every position uses besides its own.
       moe_router: "noisy_top_k" (Shazeer et al. 2017), or "softmax": probabilities of
         all experts, without noise; with `moe_k` 1 the gate is the probability itself
-        (Switch), otherwise the gates of the chosen sum to 1 (GShard).
+        (Switch), otherwise the gates of the chosen sum to 1 (GShard). With
+        "noisy_top_k" and `moe_k` 1 the gate is always 1: the task teaches the router
+        nothing, only the balance does.
       moe_router_input: "token", or "token+task": the gate also sees the command.
       moe_balance: "cv" (importance and load, Shazeer et al. 2017), "switch" (Fedus et
         al. 2021), "bias" (a bias per expert for the choice alone, moved against the
@@ -36,8 +40,9 @@ class ExpertHParams(hparam.HParams):
       moe_loss_coef: weight of the loss "cv" or "switch".
       moe_bias_rate: how far "bias" moves per step.
       moe_router_z_loss: weight of the mean squared logsumexp of the gate's logits.
-      moe_capacity_factor: rows per expert in training, over perfect balance; 0 for as
-        many as are needed (dropless). Evaluation never drops.
+      moe_capacity_factor: rows per expert in training, over what a perfect balance of
+        the positions that are data needs (under XLA, whose shapes are static, of all
+        positions); 0 for as many as are needed (dropless). Evaluation never drops.
       moe_route_padding: send padding to the experts and count it in losses, as
         Tensor2Tensor did; only to compare with it.
     """
@@ -83,8 +88,18 @@ class ExpertHParams(hparam.HParams):
                 "`moe_balance` 'bias' replaces noise: it needs `moe_router` 'softmax'; "
                 f"got '{self.moe_router}'."
             )
+        if self.feed_forward == "experts" and self._gate_learns_nothing():
+            raise ValueError(
+                "`moe_k` must be at least 2 with `moe_router` 'noisy_top_k' and "
+                "`moe_balance` 'none'; got 1: every gate would be 1, and nothing would "
+                "teach the router. For one expert take `moe_router` 'softmax'."
+            )
         if self.moe_k > self.moe_num_experts:
             raise ValueError(
                 f"`moe_k` ({self.moe_k}) must be at most `moe_num_experts` "
                 f"({self.moe_num_experts})."
             )
+
+    def _gate_learns_nothing(self) -> bool:
+        router = (self.moe_router, self.moe_balance, self.moe_k)
+        return router == ("noisy_top_k", "none", 1)

@@ -15,6 +15,7 @@ NORM_POSITIONS = ("release", "post", "pre")
 class MultiModelHParams(expert_hparams.ExpertHParams):
     """Hyperparameters of `multimodel`; defaults are those of the paper.
 
+    One is not, the limit `moe_capacity_factor`: sets that follow the original lift it.
     "Release" means the code that was published with the paper (Tensor2Tensor 1.0.3 to
     1.0.7), where it differs or where the paper is silent.
 
@@ -31,7 +32,7 @@ class MultiModelHParams(expert_hparams.ExpertHParams):
         of the attention's convolutions.
       second_skip: what a block adds to its last step: its "input" (paper), input and
         first pair, "hidden2" (release), or "none" (as one printing of the paper).
-      timing_channels: channels that get the timing signal; 0 for all.
+      timing_channels: channels that get the timing signal, an even number; 0 for all.
       timing_on_encoder: add it to the encoder's input too, not to attention alone.
       num_encoder_blocks: blocks of convolutions in the encoder.
       encoder_moe_after: how many of them come before the experts.
@@ -44,9 +45,11 @@ class MultiModelHParams(expert_hparams.ExpertHParams):
         heads and projections; "simple": to the source alone, one head, no projections
         (release); "none": the mean of the source, for ablations.
       attention_premix: the two causal convolutions before attention: "conv_step" or
-        whole blocks, "conv_block"; the paper calls them blocks and gives no sizes.
+        whole blocks, "conv_block"; the paper calls them blocks and gives no sizes. With
+        `attention_type` "none" there are none.
       attention_query_residual: add the mixed target to its self-attention before it
-        asks the source; the paper is silent.
+        asks the source; the paper is silent. This and the next two have an effect with
+        `attention_type` "paper" alone.
       attention_dropout: probability of dropping an attention weight.
       num_heads: heads of every attention.
       norm_position: x + LN(x + attended), "release"; LN(x + attended), "post"; or
@@ -106,6 +109,17 @@ class MultiModelHParams(expert_hparams.ExpertHParams):
                     f"`{field}` must have as many numbers as `kernel_sizes` "
                     f"{self.kernel_sizes}; got {getattr(self, field)}."
                 )
+        if any(size < 1 or size % 2 == 0 for size in self.kernel_sizes):
+            raise ValueError(
+                "`kernel_sizes` must be odd, so that a position is in the middle; got "
+                f"{self.kernel_sizes}."
+            )
+        self.check_all_positive("dilation_rates")
+        if self.timing_channels % 2:
+            raise ValueError(
+                "`timing_channels` must be even, as there is a cosine to every sine; "
+                f"got {self.timing_channels}."
+            )
         if any(separability > 0 for separability in self.separabilities):
             raise ValueError(
                 f"`separabilities` must be 0 or negative; got {self.separabilities}."

@@ -9,6 +9,7 @@ from t2t_mm.models import expert_hparams
 class MultiModelT2THParams(expert_hparams.ExpertHParams):
     """Hyperparameters of `multimodel_t2t`; defaults are those of `multimodel_base`.
 
+    One is not, the limit `moe_capacity_factor`: sets that follow the original lift it.
     The names are Tensor2Tensor's, apart from `kernel_size`, which was `kernel_height`,
     and `moe_filter_size`, which was `moe_hidden_sizes`.
 

@@ -27,7 +27,8 @@ class TransformerHParams(expert_hparams.ExpertHParams):
       relative_attention_window: distance up to which self-attention tells positions
         apart by their distance (Shaw et al. 2018); 0 for plain attention.
       moe_layers: layers of encoder and of decoder, counted from 0, whose feed-forward
-        net is the one that `feed_forward` and the fields `moe_*` describe.
+        net is the one that `feed_forward` and the fields `moe_*` describe; without any,
+        these fields have no effect.
     """
 
     num_hidden_layers: int = 6

@@ -108,10 +108,9 @@ def collect(
             )
         )
     score = scores.score(
+        problem.scores,
         [example.reference for example in decoded],
         [example.output for example in decoded],
-        are_texts=decoder.gives_texts,
-        are_ids=decoder.gives_ids,
     )
     return ProblemSamples(samples, score)
 
@@ -147,6 +146,6 @@ def write_picture(inputs: np.ndarray, path: str) -> bool:
 
 def to_text(problem: problem_lib.Problem, inputs: np.ndarray, vocab_dir: str) -> str:
     """Returns ids as text; inputs of another kind by type and shape."""
-    if isinstance(problem, text_problem.TextInputs):
+    if isinstance(problem, text_problem.TextInputs | text_problem.Text2SelfProblem):
         return problem.text_encoder(vocab_dir).decode(inputs.tolist())
     return f"{inputs.dtype} of shape {list(inputs.shape)}"

@@ -132,13 +132,16 @@ class Progress:
         step = self._state.step
         losses = " ".join(f"{p} {s[0] / s[-1]:.3f}" for p, s in sorted(sums.items()))
         targets = sum(s[2] for s in sums.values())
+        draws = sum(s[-1] for s in sums.values())
+        dropped = sum(s[4] for s in sums.values()) / max(draws, 1.0)
         logging.info(
-            "train | step %d | %s | lr %.2e | %.1f steps/s %.0f targets/s | %s",
+            "train | step %d | %s | lr %.2e | %.1f steps/s %.0f targets/s%s | %s",
             step,
             losses or "all skipped",
             learning_rate,
             (step - self._flushed_step) / seconds,
             targets / seconds,
+            f" | drop_rate {dropped:.2g}" if dropped > 0 else "",
             self._time_left(step),
         )
 

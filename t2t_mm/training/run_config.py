@@ -20,7 +20,7 @@ class RunConfig:
       log_every_steps: steps between two lines of progress.
       max_skipped_steps: steps in a row of one problem that may be skipped because a
         loss or a gradient is not finite; one more stops the run.
-      jit_compile: compile each step with XLA.
+      jit_compile: compile each step with XLA; dropout and noise are other numbers then.
       seed: seeds initial values, dropout, mixing and the order of the data.
     """
 

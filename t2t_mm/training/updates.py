@@ -286,7 +286,9 @@ def _fold(seed: tf.Tensor, number: int) -> tf.Tensor:
     if number == 0:
         return seed
     # Layers fold positive numbers into it.
-    return tf.random.experimental.stateless_fold_in(seed, -number, alg="philox")
+    return tf.random.experimental.stateless_fold_in(
+        seed, -number, alg=randomness.ALGORITHM
+    )
 
 
 def _drop_rate(layers: Sequence[moe.ExpertStats]) -> tf.Tensor:

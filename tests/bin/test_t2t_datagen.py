@@ -1,3 +1,4 @@
+import importlib.util
 import os
 import subprocess
 import sys
@@ -5,11 +6,14 @@ import textwrap
 
 import corpora
 import pytest
+import speech_corpora
 
 from t2t_mm import registry
 from t2t_mm.bin import flags as common_flags
 from t2t_mm.bin import t2t_datagen
 from t2t_mm.data import manifest
+
+registry.import_registrations()
 
 COMMAND = [sys.executable, "-m", "t2t_mm.bin.t2t_datagen"]
 
@@ -60,13 +64,23 @@ def test_a_misspelt_problem_is_answered_at_once_in_one_line(tmp_path):
     assert done.stderr.count("\n") == 1
 
 
-def test_tensorflow_is_never_imported(tmp_path):
+def _is_tfds(name, paths):
+    """Returns whether a problem is read by TensorFlow Datasets, given some paths."""
+    problem = registry.PROBLEMS.get(name)
+    given = problem.corpus is not None and {name, problem.corpus.name} & paths.keys()
+    return problem.tfds_name is not None and not given
+
+
+def test_tensorflow_is_never_imported(tmp_path, monkeypatch):
+    speech_corpora.put_on_path(monkeypatch, tmp_path / "corpora" / "bin")
     paths = corpora.make_all(tmp_path / "corpora")
     corpus_flags = [f"--corpus_path={name}={path}" for name, path in paths.items()]
+    names = [name for name in registry.PROBLEMS.names() if not _is_tfds(name, paths)]
     script = f"""
         import sys
         from t2t_mm.bin import t2t_datagen
-        arguments = ["--problem=*", "--max_cases=3", "--data_dir={tmp_path}"]
+        arguments = ["--problem={",".join(names)}", "--max_cases=3"]
+        arguments += ["--data_dir={tmp_path}"]
         t2t_datagen.main(["t2t-datagen", *arguments, *{corpus_flags}])
         assert "tensorflow" not in sys.modules
     """
@@ -100,6 +114,10 @@ def test_tensorflow_is_never_imported(tmp_path):
             "leaves out all",
         ),
         (["--only_list", "--t2t_usr_dir=/nowhere"], "/nowhere/__init__.py"),
+        (
+            ["--problem=copy_digits", "--data_dir=x", "--beam_options=runner=Flink"],
+            "need --runner=beam",
+        ),
     ],
 )
 def test_a_mistake_is_explained(arguments, message, monkeypatch, capsys):
@@ -171,6 +189,23 @@ def test_verify_finds_a_flipped_bit(tmp_path):
         ValueError, match="train-00000-of-00002' must have the checksum"
     ):
         _main(*arguments, "--verify")
+
+
+def test_without_beam_its_installation_is_explained(tmp_path):
+    if importlib.util.find_spec("apache_beam") is not None:
+        pytest.skip("Beam is installed")
+
+    with pytest.raises(ValueError, match=r"pip install 't2t-mm\[beam\]'"):
+        _main("--problem=copy_digits", f"--data_dir={tmp_path}", "--runner=beam")
+
+
+def test_a_dry_run_prints_and_makes_nothing(capsys, tmp_path):
+    _main("--problem=copy_digits", f"--data_dir={tmp_path / 'data'}", "--dry_run")
+
+    out = capsys.readouterr().out
+    assert out.startswith("copy_digits: would be made (there are no records)\n")
+    assert out.endswith("Nothing was fetched, made or written.\n")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_verify_without_data_says_what_to_type(tmp_path):

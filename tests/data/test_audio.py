@@ -57,3 +57,31 @@ def test_a_higher_tone_is_in_a_higher_bin():
 
 def test_silence_and_fillers_are_finite():
     assert np.isfinite(_log_mel(np.zeros([2, 320], np.float32), [2, 0])).all()
+
+
+def test_derivatives_are_slopes_over_five_frames():
+    values = np.random.default_rng(0).normal(size=(2, 7, 3)).astype(np.float32)
+    values[1, 4:] = 0  # the second row has four frames
+
+    found = audio.with_deltas(tf.constant(values), tf.constant([7, 4]), 2).numpy()
+
+    weights = np.array([-2, -1, 0, 1, 2]) / np.sqrt(10)
+    expected = np.zeros((2, 7, 3, 3), np.float32)
+    for row, length in enumerate([7, 4]):
+        signal = values[row, :length]
+        for channel in range(3):
+            expected[row, :length, :, channel] = signal
+            padded = np.pad(signal, [(2, 2), (0, 0)])
+            signal = np.stack(
+                [weights @ padded[start : start + 5] for start in range(length)]
+            )
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_no_derivatives_are_one_channel():
+    values = tf.random.stateless_normal([2, 5, 3], seed=[0, 1])
+
+    found = audio.with_deltas(values, tf.constant([5, 5]), 0)
+
+    np.testing.assert_array_equal(found[..., 0], values)
+    assert found.shape == (2, 5, 3, 1)

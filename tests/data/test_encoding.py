@@ -27,6 +27,19 @@ def test_fillers_are_zeros(hparams):
     assert not batch.features["inputs"].numpy()[3].any()
 
 
+def test_prompts_are_targets_without_an_end(hparams):
+    (short, long) = encoding.encode_prompts(PROBLEM, ["12", "", "3" * 9], "", hparams)
+
+    three = 2 + ord("3")
+    assert short.positions.tolist() == [0, 1]
+    np.testing.assert_array_equal(
+        short.features["targets"], [[2 + ord("1"), 2 + ord("2"), *[0] * 6], [0] * 8]
+    )
+    assert short.features["targets_length"].numpy().tolist() == [2, 0]
+    np.testing.assert_array_equal(long.features["targets"], [[*[three] * 9, *[0] * 7]])
+    assert long.features["targets"].numpy().dtype == np.int32
+
+
 def test_shapes_are_few(hparams):
     texts = ["1" * length for length in range(1, 200)]
     shapes = {

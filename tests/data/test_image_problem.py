@@ -69,6 +69,29 @@ def test_images_come_back_pixel_by_pixel(tmp_path):
     assert sorted(labels) == list(range(11))
 
 
+class _Photographs(_Pictures):
+    name = "photographs"
+    image_shape = (60, 90, 3)
+
+    def generate_samples(self, data_dir, tmp_dir, dataset_split):
+        for label in range(11):
+            image = np.full((120, 180, 3), 20 * label, np.uint8)
+            content = io.BytesIO()
+            Image.fromarray(image).save(content, "JPEG")
+            yield {"inputs": content.getvalue(), "label": label}
+            yield {"inputs": image, "label": label}
+
+
+def test_large_images_come_back_from_jpeg(tmp_path):
+    batches = _batches(_Photographs(), tmp_path)
+
+    for batch in batches:
+        for image in batch["inputs"].numpy():
+            assert image.shape == (60, 90, 3)
+            grey = 20 * round(image.mean() / 20)
+            assert np.abs(image.astype(int) - grey).max() <= 2
+
+
 def test_fillers_are_black(tmp_path):
     batches = _batches(_Pictures(), tmp_path)
 
@@ -86,6 +109,29 @@ def test_tensor2tensors_generator_works(tmp_path):
     assert [part["split"] for part in _OldStyle().dataset_splits] == ["train", "dev"]
 
 
+@pytest.mark.parametrize(("small", "side"), [(True, 32), (False, 299)])
+def test_images_of_tensor2tensor_have_its_two_sizes(small, side):
+    class Sized(image_problem.Image2ClassProblem):
+        num_classes = 2
+        is_small = small
+
+    assert Sized().image_shape == (side, side, 3)
+
+
+def test_class_labels_may_be_a_property_as_in_tensor2tensor():
+    class Named(image_problem.Image2ClassProblem):
+        name = "named"
+        num_classes = 2
+
+        @property
+        def class_labels(self):
+            return ["cat", "dog"]
+
+    assert list(Named().class_labels("")) == ["cat", "dog"]
+    assert Named().encode_targets("dog", "") == [1]
+    assert Named().decode_targets([0], "") == "cat"
+
+
 def test_captions_are_bucketed_by_their_length_only(tmp_path):
     batches = _batches(_Captions(), tmp_path)
 
@@ -94,11 +140,18 @@ def test_captions_are_bucketed_by_their_length_only(tmp_path):
     assert sorted(lengths) == [1, 7, 13, 19]
 
 
-def test_an_array_of_another_shape_is_refused():
-    with pytest.raises(
-        ValueError, match=r"\(5, 7, 3\); got uint8 of shape \(7, 5, 3\)"
-    ):
-        _Pictures().encode_inputs(_image(0).transpose(1, 0, 2), "")
+@pytest.mark.parametrize(
+    ("array", "complaint"),
+    [
+        (_image(0).transpose(2, 0, 1), r"got uint8 of shape \[3, 5, 7\]"),
+        (_image(0).astype(np.float32), r"got float32 of shape \[5, 7, 3\]"),
+        (_image(0)[:, :, 0], r"got uint8 of shape \[5, 7\]"),
+        (_image(0)[:0], r"must have pixels; got \[0, 7, 3\]"),
+    ],
+)
+def test_an_array_that_is_no_image_is_refused(array, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        _Pictures().encode_inputs(array, "")
 
 
 def test_a_file_of_another_size_is_resized():

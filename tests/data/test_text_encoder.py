@@ -72,6 +72,20 @@ def test_frequent_words_become_one_id():
     assert len(encoder.encode("the cat")) <= 2
 
 
+def test_reserved_tokens_have_one_id_wherever_they_stand():
+    tokens = (" /NP", " PRP$")
+    model = text_encoder.build_subwords(["S NP PRP$ /NP /S"] * 9, 300, tokens)
+    encoder = text_encoder.SubwordTextEncoder(model)
+
+    ids = encoder.encode(" /NP PRP$ /NP")
+    again = encoder.encode("S /NP")
+
+    assert len(ids) == 3
+    assert ids[0] == ids[2] == again[-1] != ids[1]
+    for text in (" /NP PRP$ /NP", "and /NPs or/NP  /NP", "\u2581/NP"):
+        assert encoder.decode(encoder.encode(text)) == text
+
+
 def test_a_vocabulary_without_text_is_refused():
     with pytest.raises(ValueError, match="there was none"):
         text_encoder.build_subwords([], 300)

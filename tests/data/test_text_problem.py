@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from t2t_mm import hparam
@@ -28,6 +29,28 @@ def test_labels_are_read_as_numbers_or_names(tmp_path):
     labels = dict(zip(words, batch["targets"].numpy().tolist(), strict=True))
     assert labels == {"so good": [1], "so bad": [0], "very good": [1]}
     assert batch["targets_length"].numpy().tolist() == [1, 1, 1]
+
+
+class _Words(text_problem.Text2SelfProblem):
+    name = "words"
+    vocab_type = text_problem.VocabType.BYTE
+
+    def generate_samples(self, data_dir, tmp_dir, dataset_split):
+        yield {"targets": "one"}
+        yield {"targets": "three"}
+
+
+def test_text_alone_has_no_inputs(tmp_path):
+    generation.generate(_Words(), str(tmp_path), str(tmp_path))
+
+    hparams = hparam.HParams(batch_size=24, max_buckets=1)
+    (batch,) = pipeline.eval_dataset(_Words(), Split.EVAL, str(tmp_path), hparams)
+
+    assert set(batch) == {"targets", "targets_length"}
+    assert batch["targets"].shape == (2, 8)
+    texts = [_Words().decode_targets(ids, "") for ids in batch["targets"].numpy()]
+    assert sorted(texts) == ["one", "three"]
+    assert sorted(batch["targets_length"].numpy()) == [4, 6]
 
 
 def test_the_spec_of_a_class():
@@ -66,3 +89,26 @@ def test_an_unknown_vocab_type_is_refused():
 
     with pytest.raises(ValueError, match="'subword' or 'byte'; got 'words'"):
         Wrong().feature_specs("")
+
+
+class _Stories(text_problem.Text2SelfProblem):
+    name = "stories"
+    vocab_type = text_problem.VocabType.BYTE
+
+    def generate_samples(self, data_dir, tmp_dir, dataset_split):
+        yield {"targets": "a cat"}
+        yield {"targets": "a dog"}
+
+
+def test_a_language_model_has_targets_only(tmp_path):
+    problem = _Stories()
+    generation.generate(problem, str(tmp_path), str(tmp_path))
+
+    hparams = hparam.HParams(batch_size=64, max_buckets=1)
+    (batch,) = pipeline.eval_dataset(problem, Split.EVAL, str(tmp_path), hparams)
+
+    assert set(batch) == {"targets", "targets_length"}
+    filled = batch["targets_length"].numpy() > 0
+    texts = [problem.decode_targets(ids, "") for ids in batch["targets"].numpy()]
+    assert sorted(np.array(texts)[filled]) == ["a cat", "a dog"]
+    assert set(problem.feature_specs("")) == {"targets"}

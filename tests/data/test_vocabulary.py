@@ -1,7 +1,14 @@
 import pytest
 
 from t2t_mm import registry
-from t2t_mm.data import generation, manifest, options, text_problem, vocabulary
+from t2t_mm.data import (
+    generation,
+    manifest,
+    options,
+    text_encoder,
+    text_problem,
+    vocabulary,
+)
 
 SHARED = registry.VocabularySpec(
     name="shared_test",
@@ -93,6 +100,24 @@ def test_a_vocabulary_of_the_users_is_declared_once(tmp_path):
     assert spec.problems == ("first_member", "second_member")
     assert again == spec
     assert (tmp_path / "vocab.joint.350.subwords").exists()
+
+
+def test_a_vocabulary_of_the_users_has_the_reserved_tokens_of_all_members(tmp_path):
+    class First(_First):
+        vocabulary = None
+        additional_reserved_tokens = (" /NP", " /VP")
+
+    class Second(_Second):
+        vocabulary = None
+        additional_reserved_tokens = (" /VP", " /S")
+
+    spec = vocabulary.declare("joint", 350, [First(), Second()], str(tmp_path))
+    _ensure(First(), tmp_path, vocabulary=spec)
+
+    assert spec.reserved_tokens == (" /NP", " /VP", " /S")
+    assert vocabulary.declared(spec.filename, str(tmp_path)) == spec
+    encoder = text_encoder.load_subword_encoder(str(tmp_path / spec.filename))
+    assert len(encoder.encode(" /NP /S")) == 2
 
 
 def test_a_vocabulary_without_text_is_refused(tmp_path):

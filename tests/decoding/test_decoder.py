@@ -8,7 +8,6 @@ import tensorflow as tf
 from t2t_mm import registry, run_folder
 from t2t_mm.bin import t2t_decoder
 from t2t_mm.decoding import decoder as decoder_lib
-from t2t_mm.decoding import scores
 from t2t_mm.decoding.decode_config import DecodeConfig
 from t2t_mm.features import Split
 from t2t_mm.training import experiment
@@ -139,16 +138,3 @@ def test_flags_that_make_no_sense_together_are_refused(run_dir, flags, message):
         t2t_decoder.main(
             ["t2t-decoder", "--problem=copy_digits", f"--output_dir={run_dir}", *flags]
         )
-
-
-def test_scores_of_outputs_by_hand():
-    pair = (["a b c d", "e f g h"], ["a b c d", "e f g x"])
-    found = scores.score(*pair, are_texts=True)
-
-    assert found["exact"] == "0.5000 of 2"
-    # Precisions 7/8, 5/6, 3/4, 1/2 and no brevity penalty.
-    bleu = 100 * (7 / 8 * 5 / 6 * 3 / 4 * 1 / 2) ** 0.25
-    assert found["BLEU"].startswith(f"{bleu:.2f} (nrefs:1|")
-    assert scores.score(*pair, are_texts=False) == {"exact": "0.5000 of 2"}
-    assert scores.score([], [], are_texts=True) == {}
-    assert scores.score(["1.0"], ["1.1"], are_texts=False, are_ids=False) == {}

@@ -8,7 +8,7 @@ from t2t_mm.decoding import greedy
 from t2t_mm.features import EOS_ID
 
 
-def _search(choices, *, max_length, vocab_size=7):
+def _search(choices, *, max_length, vocab_size=7, prompts=None):
     """Searches where row b prefers `choices[b, t]` at position t; counts the steps."""
     choices = tf.constant(choices)
     positions_seen = []
@@ -26,6 +26,7 @@ def _search(choices, *, max_length, vocab_size=7):
         tf.zeros([rows, 3], tf.int32),
         is_filler=tf.zeros([rows], tf.bool),
         max_length=tf.constant(max_length),
+        prompts=prompts,
     )
     return ids.numpy(), positions_seen
 
@@ -52,6 +53,19 @@ def test_the_largest_length_is_an_end():
 
     np.testing.assert_array_equal(ids, [[3, 5, 2]])
     assert positions_seen == [0, 1, 2]
+
+
+def test_rows_start_with_their_prompts():
+    ids, positions_seen = _search(
+        [[3, EOS_ID, 2, 6, 5], [2, 4, 3, EOS_ID, 6], [5, 4, EOS_ID, 2, 2]],
+        max_length=5,
+        prompts=tf.constant([[6, 5, 4], [6, 0, 0], [0, 0, 0]]),
+    )
+
+    np.testing.assert_array_equal(
+        ids, [[6, 5, 4, 6, 5], [6, 4, 3, EOS_ID, 0], [5, 4, EOS_ID, 0, 0]]
+    )
+    assert positions_seen == [0, 1, 2, 3, 4]
 
 
 def test_steps_get_the_ids_and_the_state_of_the_step_before():

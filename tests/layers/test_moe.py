@@ -291,6 +291,21 @@ def test_padding_takes_no_row_from_those_who_need_it():
     np.testing.assert_allclose(output.values, expected, atol=1e-4)
 
 
+def test_padding_gives_no_expert_more_rows():
+    layer = _crowded_layer()
+    padded = np.pad(CROWD, [(0, 2), (0, 10), (0, 0)])
+    mask = np.pad(CROWD_MASK, [(0, 2), (0, 10)])
+
+    output = layer(
+        tf.constant(padded, tf.float32), tf.constant(mask), SPACE_ID, _stream()
+    )
+
+    assert output.stats.dropped == 16.0
+    first_eight = np.arange(24).reshape(2, 12) < 8
+    expected = reference.experts_of(layer, CROWD, first_eight, 1)
+    np.testing.assert_allclose(output.values[:2, :12], expected, atol=1e-4)
+
+
 def test_evaluation_drops_nothing():
     layer = _crowded_layer()
 
@@ -312,6 +327,36 @@ def test_evaluation_compiled_by_xla_drops_nothing():
 
     expected = reference.experts_of(layer, CROWD, CROWD_MASK, 1)
     np.testing.assert_allclose(values, expected, atol=1e-4)
+
+
+def test_training_compiled_by_xla_drops_and_moves_the_bias_as_eager():
+    x, mask = tf.constant(CROWD, tf.float32), tf.constant(CROWD_MASK)
+    weights = tf.constant(_random(2, 12, HIDDEN_SIZE, seed=1))
+    settings = dict(router="softmax", balance="bias", bias_rate=0.5)
+
+    def train(layer):
+        with tf.GradientTape() as tape:
+            output = layer(x, mask, SPACE_ID, _stream())
+            loss = tf.reduce_sum(output.values * weights)
+        gradients = tape.gradient(loss, layer.trainable_variables)
+        return output.values, output.stats.dropped, gradients
+
+    def compiled(layer):
+        with compilation.tracing_for_xla():
+            return train(layer)
+
+    layer, other = (
+        _layer(k=2, num_experts=3, capacity_factor=1.0, **settings) for _ in range(2)
+    )
+    values, dropped, gradients = train(layer)
+    found = tf.function(compiled, jit_compile=True)(other)
+
+    assert 0 < dropped < 24  # perfect balance gives 16 rows to each expert
+    np.testing.assert_allclose(found[0], values, atol=1e-4)
+    assert found[1] == dropped
+    for gradient, expected in zip(found[2], gradients, strict=True):
+        np.testing.assert_allclose(gradient, expected, atol=1e-4)
+    np.testing.assert_array_equal(other.gate.bias, layer.gate.bias)
 
 
 @pytest.mark.parametrize("position", [1, 4, 11])

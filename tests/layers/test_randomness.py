@@ -33,6 +33,21 @@ def test_streams_of_different_seeds_differ(other):
     )
 
 
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_compiled_numbers_are_uniform_and_repeat(jit_compile):
+    @tf.function(jit_compile=jit_compile)
+    def draw(seed):
+        return randomness.uniform([100, 333], randomness.RandomStream(seed))
+
+    first, again, other = (draw(tf.constant([3, n])).numpy() for n in (4, 4, 5))
+
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).mean() > 0.99
+    assert 0.0 <= first.min() < first.max() < 1.0
+    shares = np.histogram(first, 10, (0.0, 1.0))[0] / first.size
+    np.testing.assert_allclose(shares, 0.1, atol=0.006)
+
+
 def test_without_a_stream_nothing_is_dropped():
     x = tf.constant([[1.0, -2.0, 3.0]])
 

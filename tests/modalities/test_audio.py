@@ -233,3 +233,19 @@ def test_the_blocks_are_those_of_tensor2tensor(number):
 
     assert tuple(embedded.grid) == case["out:y"].shape[1:3]
     case.compare("out:y", embedded.values)
+
+
+def test_derivatives_are_further_channels_with_a_net_of_their_own():
+    spec = dataclasses.replace(tiny_models.AUDIO, shape=(None, BINS, 3))
+    audio = _audio(spec=spec, audio_filters=(3, 5), audio_time_stride=4)
+    frames, lengths = tiny_models.make_feature(spec, [8, 5], 8, 0)
+
+    embedded = audio.bottom(frames, lengths)
+
+    changed = tf.concat([frames[..., :2], frames[..., 2:] + 1], axis=-1)
+    other = audio.bottom(changed, lengths)
+    assert embedded.values.shape == other.values.shape
+    assert np.abs(embedded.values - other.values).max() > 1e-3
+    modality_cls = registry.MODALITIES.get("audio_spectral")
+    assert modality_cls.key(spec) == "audio_spectral_6x3"
+    assert modality_cls.key(tiny_models.AUDIO) == "audio_spectral_6"

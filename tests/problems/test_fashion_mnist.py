@@ -1,12 +1,9 @@
-import gzip
-
 import corpora
 import numpy as np
 import pytest
 
 from t2t_mm import registry
 from t2t_mm.features import Split
-from t2t_mm.problems import fashion_mnist
 
 NUM_TRAIN = 5003  # three more than the dev split
 NUM_TEST = 7
@@ -56,53 +53,6 @@ def test_classes_have_their_official_names():
     assert problem.num_classes == 10
     assert problem.decode_targets([0], "") == "T-shirt/top"
     assert problem.decode_targets([9], "") == "Ankle boot"
-
-
-def test_idx_files_keep_the_order_of_their_axes(tmp_path):
-    array = np.arange(2 * 3 * 5, dtype=np.uint8).reshape(2, 3, 5)
-    corpora.write_idx(tmp_path / "a.gz", array)
-
-    found = fashion_mnist.read_idx(str(tmp_path / "a.gz"), fashion_mnist.IMAGES_MAGIC)
-
-    np.testing.assert_array_equal(found, array)
-
-
-def images_content():
-    header = b"\x00\x00\x08\x03" + b"".join(
-        size.to_bytes(4, "big") for size in (2, 3, 5)
-    )
-    return header + bytes(2 * 3 * 5)
-
-
-@pytest.mark.parametrize(
-    ("content", "complaint"),
-    [
-        (gzip.compress(images_content())[:-9], "cannot be uncompressed"),
-        (images_content(), "cannot be uncompressed"),
-        (gzip.compress(images_content()[:-1]), "29 values for the shape [2, 3, 5]"),
-        (gzip.compress(images_content()[:7]), "7 bytes, less than its header"),
-        (gzip.compress(b"\x00\x00\x08\x01" + bytes(99)), "0x801 instead of 0x803"),
-    ],
-)
-def test_a_damaged_file_is_named_with_what_is_wrong(tmp_path, content, complaint):
-    path = tmp_path / "images.gz"
-    path.write_bytes(content)
-
-    with pytest.raises(ValueError) as caught:
-        fashion_mnist.read_idx(str(path), fashion_mnist.IMAGES_MAGIC)
-
-    assert f"'{path}' must be a whole idx file" in str(caught.value)
-    assert complaint in str(caught.value)
-
-
-def test_there_must_be_a_label_for_every_image(tmp_path):
-    corpora.write_fashion_part(tmp_path, "t10k", 7)
-    folder = tmp_path / corpora.FASHION_FOLDER
-    labels = folder / fashion_mnist.LABELS_FILE.format("t10k")
-    corpora.write_idx(labels, np.zeros(6, np.uint8))
-
-    with pytest.raises(ValueError, match="7 images and 6 labels"):
-        fashion_mnist.read_part(str(folder), "t10k")
 
 
 def test_a_wrong_folder_is_answered_by_what_it_holds_and_the_way_to_get_it(tmp_path):

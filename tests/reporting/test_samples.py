@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from t2t_mm import registry
-from t2t_mm.data import text_encoder
+from t2t_mm.data import text_encoder, text_problem
 from t2t_mm.reporting import samples
 
 
@@ -42,6 +42,18 @@ def test_ids_are_shown_as_text():
     ids = np.array([*text_encoder.ByteTextEncoder().encode("123"), 1])
 
     assert samples.to_text(problem, ids, vocab_dir="unused") == "123"
+
+
+def test_prompts_are_shown_as_text():
+    class Words(text_problem.Text2SelfProblem):
+        vocab_type = "byte"
+
+        def generate_samples(self, data_dir, tmp_dir, dataset_split):
+            yield {"targets": "123"}
+
+    ids = np.array(text_encoder.ByteTextEncoder().encode("12"))
+
+    assert samples.to_text(Words(), ids, vocab_dir="unused") == "12"
 
 
 def test_unknown_inputs_are_described():

@@ -5,7 +5,11 @@ import itertools
 import pathlib
 import struct
 
+import image_corpora
 import numpy as np
+import parsing_corpora
+import speech_corpora
+import text_corpora
 
 HELP_FOLDER = "usr/share/libreoffice/help"
 FASHION_FOLDER = "usr/share/datasets/fashion-mnist"
@@ -47,12 +51,23 @@ PAGE = """<!DOCTYPE html>
 
 
 def make_all(root):
-    """Returns a path for every `Problem.corpus`, as --corpus_path gives them."""
+    """Returns a path for every `Problem.corpus`, as --corpus_path gives them.
+
+    Programs that problems run are in `root/bin`, to be put on the PATH.
+    """
     write_help_page(root, "swriter/guide/animals.html", animal_texts())
     # The last 5,000 training images are the dev split.
     write_fashion_part(root, "train", count=5030)
     write_fashion_part(root, "t10k", count=30)
-    return {"debian": str(root)}
+    mnist = {name: str(root / FASHION_FOLDER) for name in ("mnist", "fashion_mnist")}
+    return {
+        "debian": str(root),
+        **image_corpora.make(root),
+        **mnist,
+        **parsing_corpora.make(root),
+        **speech_corpora.make(root),
+        **text_corpora.make(root),
+    }
 
 
 def animal_texts():

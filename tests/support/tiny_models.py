@@ -77,8 +77,9 @@ PROBLEMS = {
     "text_to_class": {"inputs": TEXT, "targets": LABEL},
     "audio_to_class": {"inputs": AUDIO, "targets": LABEL},
     "waveform_to_class": {"inputs": WAVEFORM, "targets": LABEL},
+    "text_alone": {"targets": TEXT},
 }
-TO_TEXT = ("text_to_text", "image_to_text", "audio_to_text")
+TO_TEXT = ("text_to_text", "image_to_text", "audio_to_text", "text_alone")
 
 
 def make_hparams(hparams_set="multimodel_tiny", **changes):

@@ -1,10 +1,12 @@
 import dataclasses
 import os
+import re
 import signal
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from absl import logging
 
 from t2t_mm import registry
 from t2t_mm.features import Split
@@ -138,7 +140,11 @@ def test_training_learns_and_records_what_it_did(small_hparams, digits_dir, tmp_
             assert 0.0 < entropy <= np.log(small_hparams.moe_num_experts) + 1e-6
 
 
-def test_choices_without_room_are_recorded(small_hparams, digits_dir, tmp_path):
+def test_choices_without_room_are_recorded(
+    small_hparams, digits_dir, tmp_path, monkeypatch
+):
+    lines = []
+    monkeypatch.setattr(logging, "info", lambda text, *v: lines.append(text % v))
     lopsided = dataclasses.replace(small_hparams, moe_k=1, moe_capacity_factor=1.0)
     trainer = build(lopsided, digits_dir, tmp_path)
     for block in (trainer._model.encoder_experts, trainer._model.decoder_experts):
@@ -151,6 +157,8 @@ def test_choices_without_room_are_recorded(small_hparams, digits_dir, tmp_path):
     dropped = [row["drop_rate"] for row in rows if row["split"] == Split.TRAIN]
     assert all(0.0 <= rate < 1.0 for rate in dropped)
     assert max(dropped) > 0.0
+    lines = [line for line in lines if line.startswith("train | step")]
+    assert any(re.search(r" \| drop_rate 0\.\d+ \| ", line) for line in lines)
 
 
 def test_a_model_without_experts_trains(digits_dir, tmp_path):
