@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import tensorflow as tf
 from absl import logging
@@ -96,13 +97,13 @@ def _hparams_of(
     name: str, hparams: hparam.HParams, problem_names: Sequence[str]
 ) -> hparam.HParams:
     """Returns the hparams with the size of batches that one problem has."""
-    sizes = mixing.by_problem(
-        "problem_batch_sizes", hparams.problem_batch_sizes, problem_names, 0
-    )
-    if not sizes[name]:
+    size = mixing.by_problem(
+        "problem_batch_sizes", hparams.problem_batch_sizes, problem_names, math.inf
+    )[name]
+    if math.isinf(size):  # none of its own
         return hparams
-    size = int(sizes[name])
-    return dataclasses.replace(hparams, batch_size=size, batch_examples=size)
+    number: Any = int(size) if size.is_integer() else size  # else the hparams refuse
+    return dataclasses.replace(hparams, batch_size=number, batch_examples=number)
 
 
 def _make_sources(

@@ -178,6 +178,8 @@ def test_sizes_of_batches_may_differ_by_problem(build):
     [
         (dict(problem_loss_weights="copy:2"), "got 'copy'. Did you mean 'copy_digits'"),
         (dict(problem_batch_sizes="x:2"), "`problem_batch_sizes` must name problems"),
+        (dict(problem_batch_sizes="copy_digits:0"), "`batch_size` must be at least 1"),
+        (dict(problem_batch_sizes="copy_digits:1.5"), "must be of type int; got 1.5"),
         (dict(problem_learning_rates="x:2"), "`problem_learning_rates` must name"),
         (dict(learning_rate_factors="*:0"), "must leave a variable to train"),
         (dict(learning_rate_factors="encoders/*:0"), "'encoders/\\*' matches none"),
