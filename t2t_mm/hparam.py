@@ -119,7 +119,7 @@ class HParams:
       optimizer_momentum_momentum: decay of the sum of gradients; 0 for plain descent.
       optimizer_momentum_nesterov: look ahead, as Nesterov.
       learning_rate_schedule: factors joined by "*"; see `training/learning_rate.py`.
-      learning_rate_constant: value of the factor "constant". This and the next two
+      learning_rate_constant: value of the factor "constant". This and the next four
         have an effect if the schedule has a factor that reads them.
       learning_rate_warmup_steps: steps of linear warm-up.
       learning_rate_decay_steps: steps that a decay takes; 0 for the number of training
