@@ -117,7 +117,7 @@ def make_model(hparams_set="multimodel_tiny", problems=PROBLEMS, *, seed=3, **ch
 
 
 # What a model does not read: sets that differ in these alone are one to the tests.
-_OF_TRAINING = (
+OF_TRAINING = (
     "mixing",
     "problem",
     "batch",
@@ -139,7 +139,7 @@ def sets_of_different_models():
             *(
                 getattr(hparams, field.name)
                 for field in dataclasses.fields(hparams)
-                if not field.name.startswith(_OF_TRAINING)
+                if not field.name.startswith(OF_TRAINING)
             ),
         )
         seen.setdefault(key, name)
