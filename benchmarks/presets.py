@@ -83,6 +83,7 @@ def measure(hparams_set, task):
 
     from t2t_mm import registry
     from t2t_mm.layers import randomness
+    from t2t_mm.training import gradients as gradients_lib
     from t2t_mm.training import optimizers
 
     registry.import_registrations()
@@ -97,7 +98,7 @@ def measure(hparams_set, task):
     )
     model = cls(hparams, {task: specs})
     variables = model.trainable_variables
-    optimizer = optimizers.Adam(variables, hparams)
+    optimizer = optimizers.make_optimizer(variables, hparams)
 
     @tf.function
     def forward():
@@ -109,8 +110,9 @@ def measure(hparams_set, task):
         with tf.GradientTape() as tape:
             output = model(batch, problem=task, rng=rng)
             loss = output.loss.total + sum(output.extra_losses.values())
-        gradients, _ = optimizers.clip_by_global_norm(
-            tape.gradient(loss, variables), hparams.clip_grad_norm
+        gradients = [gradients_lib.from_tape(g) for g in tape.gradient(loss, variables)]
+        gradients, _ = gradients_lib.clip_by_global_norm(
+            gradients, hparams.clip_grad_norm
         )
         optimizer.apply(gradients, variables, tf.constant(1e-5))
         return loss

@@ -29,6 +29,7 @@ _RUN_FLAGS = (
     "save_every_steps",
     "keep_checkpoints",
     "log_every_steps",
+    "max_skipped_steps",
     "jit_compile",
     "seed",
 )
@@ -81,6 +82,8 @@ def _define_run_flags(values: flags.FlagValues) -> None:
         "save_every_steps": "Steps between checkpoints.",
         "keep_checkpoints": "How many checkpoints to keep.",
         "log_every_steps": "Steps between two lines of progress.",
+        "max_skipped_steps": "Steps in a row of a problem that may be skipped because "
+        "something is not finite; one more stops the run.",
         "seed": "Seeds initial values, dropout, mixing and the order of the data.",
     }
     for name, text in steps.items():
@@ -90,8 +93,9 @@ def _define_run_flags(values: flags.FlagValues) -> None:
         "mixing",
         None,
         "How often each problem is drawn: 'proportional' (to its number of examples), "
-        "'equal', 'temperature:2' or weights 'wmt_ende:3,imagenet:1'. Default: that of "
-        "the hparams set.",
+        "'equal', 'temperature:2', 'capped:9000', weights 'wmt_ende:3,imagenet:1', a "
+        "schedule 'step @0 a=1 b=1 @5000 b=1', or 'adaptive' by dev losses. Default: "
+        "that of the hparams set.",
         flag_values=values,
     )
     flags.DEFINE_bool(

@@ -11,6 +11,7 @@ import ast
 import contextlib
 import dataclasses
 import difflib
+import math
 import pathlib
 import types
 import typing
@@ -24,6 +25,17 @@ from t2t_mm import registry
 _ACTIVATION_DTYPES = ("float32", "bfloat16")
 IMAGE_NETS = ("xception", "small", "patch")
 CLASS_LABEL_NETS = ("paper", "release", "release_1d", "mean")
+OPTIMIZERS = ("adafactor", "adam", "lazy_adam", "momentum")
+WEIGHT_DECAY_TYPES = ("decoupled", "l2", "l2_mean")
+_ADAFACTOR_DECAY_TYPES = ("pow", "adam")
+# Names that Tensor2Tensor had, and how to say the same here.
+_OTHER_OPTIMIZERS = {
+    "adam_w": "optimizer=adam with weight_decay above 0",
+    "adamw": "optimizer=adam with weight_decay above 0",
+    "multistep_adam": "optimizer=adam with batches_per_update above 1",
+    "sgd": "optimizer=momentum with optimizer_momentum_momentum=0",
+    "true_adam": "optimizer=adam",
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,6 +45,15 @@ class HParams:
     Attributes:
       mixing: how often each problem is drawn; see `data/mixing.py`. No effect with one
         problem.
+      problem_loss_weights: "problem:weight,..."; the losses of others count once.
+      problem_learning_rates: "problem:factor,..." of the learning rate in steps of a
+        problem; 1 for others.
+      problem_batch_sizes: "problem:size,..." in place of `batch_size` or
+        `batch_examples`, whichever the problem reads.
+      problems_per_update: problems drawn for every step; the step goes down the
+        gradient of the mean of their losses. A problem may be drawn twice.
+      batches_per_update: batches of every problem drawn; together they count as one
+        large batch.
       batch_size: tokens per step of problems whose lengths vary (text).
       batch_examples: examples per step of problems that are not batched by tokens.
       max_buckets: largest number of static shapes per problem.
@@ -78,21 +99,57 @@ class HParams:
       class_label_count_padding: the mean of the last step includes padding, so that
         classes depend on how far a batch is padded, as in the first release.
       label_smoothing: probability mass spread over the wrong classes, in training.
-      optimizer: "adam".
+      optimizer: "adam"; "lazy_adam", which leaves rows of embedding tables alone that
+        the batch does not name; "adafactor" or "momentum".
       optimizer_adam_beta1: decay of the first moment.
       optimizer_adam_beta2: decay of the second moment.
       optimizer_adam_epsilon: added to the root of the second moment.
+      optimizer_adafactor_beta1: decay of the first moment; 0 for none, which saves its
+        memory.
+      optimizer_adafactor_beta2: decay of the second moment, with "adam" below.
+      optimizer_adafactor_decay_type: "pow": the decay is 1 - updates^-exponent; "adam":
+        `optimizer_adafactor_beta2`, with Adam's correction for the start.
+      optimizer_adafactor_memory_exponent: the exponent of "pow".
+      optimizer_adafactor_clipping_threshold: largest root mean square of an update
+        before it is scaled; 0 for no limit.
+      optimizer_adafactor_factored: keep means of rows and of columns of the second
+        moment of matrices in place of all of it.
+      optimizer_adafactor_multiply_by_parameter_scale: the learning rate is relative to
+        the root mean square of each variable.
+      optimizer_momentum_momentum: decay of the sum of gradients; 0 for plain descent.
+      optimizer_momentum_nesterov: look ahead, as Nesterov.
       learning_rate_schedule: factors joined by "*"; see `training/learning_rate.py`.
-      learning_rate_constant: value of the factor "constant". This and the next two
+      learning_rate_constant: value of the factor "constant". This and the next four
         have an effect if the schedule has a factor that reads them.
       learning_rate_warmup_steps: steps of linear warm-up.
-      learning_rate_decay_steps: steps after which decaying factors reach their end;
-        0 for the number of training steps.
+      learning_rate_decay_steps: steps that a decay takes; 0 for the number of training
+        steps.
+      learning_rate_decay_rate: what the factor "exp_decay" multiplies by in these.
+      learning_rate_decay_staircase: do so at once after them, not little by little.
+      learning_rate: with the factor "legacy" only, as are the next fields.
+      learning_rate_decay_scheme: what follows the warm-up of "legacy".
+      learning_rate_boundaries: last steps before the changes of "piecewise".
+      learning_rate_multiples: factors after these steps.
+      learning_rate_cosine_cycle_steps: steps from the top to the bottom of "cosine".
+      learning_rate_factors: "pattern:factor,..." for variables whose names, without the
+        model's, match: "encoder*:0.1,*/layer_norm/*:2". The last that matches counts;
+        0 keeps a variable as it is. See `training/learning_rate.py`.
       clip_grad_norm: largest global gradient norm; 0 for no clipping.
-      weight_decay: decoupled decay of matrices per step, times the learning rate.
+      weight_decay: decay of variables in every step in which they have a gradient.
+      weight_decay_type: "decoupled": of matrices, times the learning rate (Loshchilov
+        and Hutter 2019); "l2": a loss of half the sum of squares of all but biases, as
+        late Tensor2Tensor; "l2_mean": the same as a mean over each matrix, as its first
+        releases.
+      ema_decay: evaluate and decode with a moving average of the weights of this decay
+        per update; 0 for none.
     """
 
     mixing: str = "proportional"
+    problem_loss_weights: str = ""
+    problem_learning_rates: str = ""
+    problem_batch_sizes: str = ""
+    problems_per_update: int = 1
+    batches_per_update: int = 1
     batch_size: int = 2048
     batch_examples: int = 32
     max_buckets: int = 6
@@ -123,12 +180,31 @@ class HParams:
     optimizer_adam_beta1: float = 0.9
     optimizer_adam_beta2: float = 0.98
     optimizer_adam_epsilon: float = 1e-9
+    optimizer_adafactor_beta1: float = 0.0
+    optimizer_adafactor_beta2: float = 0.999
+    optimizer_adafactor_decay_type: str = "pow"
+    optimizer_adafactor_memory_exponent: float = 0.8
+    optimizer_adafactor_clipping_threshold: float = 1.0
+    optimizer_adafactor_factored: bool = True
+    optimizer_adafactor_multiply_by_parameter_scale: bool = True
+    optimizer_momentum_momentum: float = 0.9
+    optimizer_momentum_nesterov: bool = False
     learning_rate_schedule: str = "constant*linear_warmup*rsqrt_decay"
     learning_rate_constant: float = 0.2
     learning_rate_warmup_steps: int = 4000
     learning_rate_decay_steps: int = 0
+    learning_rate_decay_rate: float = 1.0
+    learning_rate_decay_staircase: bool = False
+    learning_rate: float = 0.1
+    learning_rate_decay_scheme: str = "noam"
+    learning_rate_boundaries: tuple[int, ...] = ()
+    learning_rate_multiples: tuple[float, ...] = ()
+    learning_rate_cosine_cycle_steps: int = 250_000
+    learning_rate_factors: str = ""
     clip_grad_norm: float = 1.0
     weight_decay: float = 0.0
+    weight_decay_type: str = "decoupled"
+    ema_decay: float = 0.0
 
     def __post_init__(self) -> None:
         """Checks types and ranges.
@@ -147,16 +223,53 @@ class HParams:
             "image_stem_stride",
             "image_patch_size",
             "learning_rate_warmup_steps",
+            "problems_per_update",
+            "batches_per_update",
         )
-        self.check_not_negative(
-            "learning_rate_decay_steps", "clip_grad_norm", "weight_decay"
-        )
-        self.check_rates(
-            "dropout", "label_smoothing", "optimizer_adam_beta1", "optimizer_adam_beta2"
-        )
+        self.check_rates("dropout", "label_smoothing")
         self._check_modality_nets()
         self.check_choice("activation_dtype", _ACTIVATION_DTYPES)
-        self.check_choice("optimizer", ("adam",))
+        self._check_optimizer()
+
+    def _check_optimizer(self) -> None:
+        if self.optimizer in _OTHER_OPTIMIZERS:
+            raise ValueError(
+                f"`optimizer` must be one of {', '.join(OPTIMIZERS)}; got "
+                f"'{self.optimizer}', which is {_OTHER_OPTIMIZERS[self.optimizer]}."
+            )
+        self.check_choice("optimizer", OPTIMIZERS)
+        self.check_choice("optimizer_adafactor_decay_type", _ADAFACTOR_DECAY_TYPES)
+        self.check_choice("weight_decay_type", WEIGHT_DECAY_TYPES)
+        self.check_positive("learning_rate_cosine_cycle_steps")
+        self.check_not_negative(
+            "learning_rate_decay_steps",
+            "learning_rate_decay_rate",
+            "clip_grad_norm",
+            "weight_decay",
+            "optimizer_adafactor_memory_exponent",
+            "optimizer_adafactor_clipping_threshold",
+        )
+        self.check_rates(
+            "optimizer_adam_beta1",
+            "optimizer_adam_beta2",
+            "optimizer_adafactor_beta1",
+            "optimizer_adafactor_beta2",
+            "optimizer_momentum_momentum",
+            "ema_decay",
+        )
+        if self.problem_learning_rates and self.problems_per_update > 1:
+            raise ValueError(
+                "`problem_learning_rates` must be empty, as a step of "
+                f"`problems_per_update` ({self.problems_per_update}) problems has one "
+                f"rate; got '{self.problem_learning_rates}'. Use "
+                "`problem_loss_weights`."
+            )
+        if len(self.learning_rate_boundaries) != len(self.learning_rate_multiples):
+            raise ValueError(
+                "`learning_rate_multiples` must have as many numbers as "
+                f"`learning_rate_boundaries`; got {self.learning_rate_multiples} and "
+                f"{self.learning_rate_boundaries}."
+            )
 
     def _check_modality_nets(self) -> None:
         self.check_choice("image_net", IMAGE_NETS)
@@ -348,6 +461,41 @@ def _parse_value(field: str, literal: str, kind: Any) -> Any:
     if coerce(literal, kind) is not _WRONG_TYPE:
         return literal
     raise ValueError(_type_message(field, kind, value))
+
+
+def parse_pairs(field: str, text: str) -> list[tuple[str, float]]:
+    """Parses the value of a field that reads "name:number,name:number".
+
+    Raises:
+      ValueError: if it does not read so, a number is below 0 or a name comes twice.
+    """
+    pairs: dict[str, float] = {}
+    for item in filter(None, (item.strip() for item in text.split(","))):
+        name, _, number = (part.strip() for part in item.rpartition(":"))
+        if not name or name in pairs:
+            raise ValueError(
+                f"`{field}` must read name:number, with commas between and each name "
+                f"once; got '{text}'."
+            )
+        pairs[name] = parse_number(field, number, text)
+    return list(pairs.items())
+
+
+def parse_number(field: str, number: str, text: str) -> float:
+    """Returns the number in `text`, the value of a field.
+
+    Raises:
+      ValueError: if it is none, infinite or below 0.
+    """
+    try:
+        value = float(number)
+    except ValueError:
+        value = math.nan
+    if not 0.0 <= value < math.inf:
+        raise ValueError(
+            f"`{field}` must have a number of at least 0 for '{number}'; got '{text}'."
+        )
+    return value
 
 
 def read_gin(

@@ -14,7 +14,7 @@ ROOMS = {
     "data": ("t2t_mm.problem", "t2t_mm.data"),
     "layers": ("t2t_mm.layers",),
     "modality": ("t2t_mm.modality", "t2t_mm.modalities"),
-    "model": ("t2t_mm.model", "t2t_mm.models"),
+    "model": ("t2t_mm.model", "t2t_mm.models", "t2t_mm.averaging"),
     "run folder": ("t2t_mm.run_folder",),
     "evaluation": ("t2t_mm.evaluation",),
     "decoding": ("t2t_mm.decoding",),

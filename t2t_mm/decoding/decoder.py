@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from t2t_mm import averaging, registry, run_folder
 from t2t_mm import model as model_lib
 from t2t_mm import problem as problem_lib
-from t2t_mm import registry, run_folder
 from t2t_mm.data import encoding, pipeline, vocabulary
 from t2t_mm.decoding import greedy
 from t2t_mm.decoding.decode_config import DecodeConfig
@@ -240,6 +240,8 @@ def _first_halves(features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
 def load_model(output_dir: str, checkpoint_path: str | None = None) -> model_lib.Model:
     """Returns the model of a run with the variables of a checkpoint.
 
+    If the run keeps an average of its weights, that is what they are.
+
     Args:
       output_dir: folder of the run.
       checkpoint_path: prefix of the checkpoint's files; the newest if None.
@@ -255,12 +257,20 @@ def load_model(output_dir: str, checkpoint_path: str | None = None) -> model_lib
     model = registry.MODELS.get(description.model)(
         description.hparams, description.problems, name=description.model
     )
+    average, parts = None, {}
+    if description.hparams.ema_decay:
+        average = averaging.WeightAverage(
+            model.trainable_variables, description.hparams.ema_decay
+        )
+        parts["average"] = average
     try:
-        status = tf.train.Checkpoint(model=model).restore(path)
+        status = tf.train.Checkpoint(model=model, **parts).restore(path)
     except tf.errors.NotFoundError:
         raise FileNotFoundError(f"There is no checkpoint '{path}'.") from None
     # Slots and counters stay behind; every variable of the model must be there.
     status.assert_existing_objects_matched().expect_partial()
+    if average is not None:
+        average.apply(model.trainable_variables)
     return model
 
 

@@ -8,6 +8,7 @@ a layer does not change the others.
 import contextlib
 import contextvars
 import math
+import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 
@@ -51,6 +52,11 @@ def make_variable(
     return tf.Variable(
         initializer(shape, seed), name=name, dtype=tf.float32, trainable=trainable
     )
+
+
+def key(variable: tf.Variable) -> str:
+    """Returns a variable's name as a key of what is kept about it, such as slots."""
+    return re.sub(r"[^A-Za-z0-9_]", ".", variable.name.removesuffix(":0"))
 
 
 def zeros(shape: Sequence[int], seed: tf.Tensor) -> tf.Tensor:

@@ -13,7 +13,9 @@ from t2t_mm.layers import compilation, moe
 from t2t_mm.training import expert_summary, metrics
 
 EXPERT_LOAD, GATE_ENTROPY = "expert_load", "gate_entropy"
+LOSS = "loss"
 _EXPERTS = "experts"
+_NUMBER_WIDTH = 6  # of a loss below 10
 
 
 class Evaluator:
@@ -65,7 +67,7 @@ class Evaluator:
                 name: metric(output.outputs, targets, mask)
                 for name, metric in self._metrics[problem].items()
             }
-            return terms | {_EXPERTS: output.experts}
+            return terms | {LOSS: output.loss, _EXPERTS: output.experts}
 
         if self._jit_compile:
             return tf.function(step, jit_compile=True)
@@ -134,11 +136,14 @@ def format_table(results: Mapping[str, Mapping[str, Any]]) -> str:
     """Returns the metrics as a table: a line per problem, a column per metric."""
     columns = sorted({name for row in results.values() for name, _ in scalars(row)})
     width = max(len("problem"), *(len(name) for name in results))
-    header = [f"{'problem':<{width}}", *columns]
+    widths = {column: max(len(column), _NUMBER_WIDTH) for column in columns}
+    header = [f"{'problem':<{width}}", *(f"{c:>{widths[c]}}" for c in columns)]
     lines = ["  ".join(header)]
     for name, row in results.items():
         cells = [
-            f"{row[column]:>{len(column)}.4f}" if column in row else " " * len(column)
+            f"{row[column]:>{widths[column]}.4f}"
+            if column in row
+            else " " * widths[column]
             for column in columns
         ]
         lines.append("  ".join([f"{name:<{width}}", *cells]))

@@ -1,12 +1,14 @@
 """From names to a trainer."""
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import tensorflow as tf
 from absl import logging
 
-from t2t_mm import hparam, model, problem, registry, run_folder
+from t2t_mm import averaging, hparam, model, problem, registry, run_folder
 from t2t_mm.data import mixing, pipeline, vocabulary
 from t2t_mm.features import Split
 from t2t_mm.training import evaluation, learning_rate, optimizers, trainer
@@ -53,13 +55,15 @@ def build(
     for entry in problems.values():
         vocabulary.choose(entry, data_dir, choice=None)
     rate = learning_rate.make_schedule(hparams, config.train_steps)
+    of_problems = {
+        name: _hparams_of(name, hparams, problem_names) for name in problem_names
+    }
     batches = {
-        name: pipeline.TrainBatches(entry, data_dir, hparams, config.seed)
+        name: pipeline.TrainBatches(entry, data_dir, of_problems[name], config.seed)
         for name, entry in problems.items()
     }
-    rates = mixing.parse_mixing(
-        hparams.mixing, {name: b.num_examples for name, b in batches.items()}
-    )
+    sources = _make_sources(batches, hparams)
+    schedule = _make_mixing(batches, hparams, config)
     description = run_folder.describe(
         model=model_name,
         hparams_set=hparams_set,
@@ -69,18 +73,82 @@ def build(
         usr_dir=usr_dir,
     )
     net = model_cls(hparams, description.problems, seed=config.seed, name=model_name)
+    factors = _rate_factors(net, hparams)
+    trained = [v for v in net.trainable_variables if factors[v.name] > 0.0]
+    average = None
+    if hparams.ema_decay:
+        average = averaging.WeightAverage(net.trainable_variables, hparams.ema_decay)
     _claim_folder(description, output_dir, data_dir)
-    _log_summary(net, batches, rates)
+    _log_summary(net, batches, schedule)
     return trainer.Trainer(
         net,
-        optimizers.Adam(net.trainable_variables, hparams),
-        batches,
-        mixing.MixingSchedule(rates, config.seed),
+        optimizers.make_optimizer(trained, hparams, factors),
+        sources,
+        schedule,
         rate,
-        _make_evaluator(net, problems, config, data_dir),
+        _make_evaluator(net, problems, of_problems, config, data_dir),
         config=config,
         output_dir=output_dir,
+        average=average,
     )
+
+
+def _hparams_of(
+    name: str, hparams: hparam.HParams, problem_names: Sequence[str]
+) -> hparam.HParams:
+    """Returns the hparams with the size of batches that one problem has."""
+    size = mixing.by_problem(
+        "problem_batch_sizes", hparams.problem_batch_sizes, problem_names, math.inf
+    )[name]
+    if math.isinf(size):  # none of its own
+        return hparams
+    number: Any = int(size) if size.is_integer() else size  # else the hparams refuse
+    return dataclasses.replace(hparams, batch_size=number, batch_examples=number)
+
+
+def _make_sources(
+    batches: Mapping[str, trainer.Batches], hparams: hparam.HParams
+) -> dict[str, trainer.Source]:
+    weights, factors = (
+        mixing.by_problem(field, getattr(hparams, field), batches, 1.0)
+        for field in ("problem_loss_weights", "problem_learning_rates")
+    )
+    return {
+        name: trainer.Source(
+            batches=of_problem, loss_weight=weights[name], rate_factor=factors[name]
+        )
+        for name, of_problem in batches.items()
+    }
+
+
+def _make_mixing(
+    batches: Mapping[str, pipeline.TrainBatches],
+    hparams: hparam.HParams,
+    config: RunConfig,
+) -> mixing.MixingSchedule:
+    mixed = mixing.parse_mixing(
+        hparams.mixing, {name: b.num_examples for name, b in batches.items()}
+    )
+    if mixed.is_adaptive and not config.eval_every_steps:
+        raise ValueError(
+            f"The mixing '{hparams.mixing}' reads evaluations, so `eval_every_steps` "
+            "must be at least 1; got 0."
+        )
+    return mixing.MixingSchedule(
+        mixed, config.seed, problems_per_update=hparams.problems_per_update
+    )
+
+
+def _rate_factors(net: model.Model, hparams: hparam.HParams) -> dict[str, float]:
+    """Returns the factor of the learning rate of every variable by its name."""
+    names = [variable.name for variable in net.trainable_variables]
+    factors = learning_rate.variable_factors(hparams.learning_rate_factors, names)
+    if not any(factors.values()):
+        raise ValueError(
+            "`learning_rate_factors` must leave a variable to train; "
+            f"'{hparams.learning_rate_factors}' is 0 for all."
+        )
+    return factors
 
 
 def _claim_folder(
@@ -101,12 +169,15 @@ def _claim_folder(
 def _make_evaluator(
     net: model.Model,
     problems: Mapping[str, problem.Problem],
+    of_problems: Mapping[str, hparam.HParams],
     config: RunConfig,
     data_dir: str,
 ) -> evaluation.Evaluator:
+    most = config.eval_steps or None
+
     def make_batches(name: str, split: Split) -> tf.data.Dataset:
         return pipeline.eval_dataset(
-            problems[name], split, data_dir, net.hparams, config.eval_steps or None
+            problems[name], split, data_dir, of_problems[name], most
         )
 
     return evaluation.Evaluator(
@@ -120,8 +191,9 @@ def _make_evaluator(
 def _log_summary(
     net: model.Model,
     batches: Mapping[str, pipeline.TrainBatches],
-    rates: Mapping[str, float],
+    schedule: mixing.MixingSchedule,
 ) -> None:
+    rates = schedule.mixing.rates_at(0)
     count = sum(math.prod(variable.shape) for variable in net.trainable_variables)
     logging.info("%s | %.2f million parameters", net.name, count / 1e6)
     for name, entry in batches.items():
@@ -130,7 +202,7 @@ def _log_summary(
             for b in entry.shapes()
         )
         logging.info(
-            "%s | %d examples | drawn in %.1f %% of steps | batches %s",
+            "%s | %d examples | %.1f %% of draws at the start | batches %s",
             name,
             entry.num_examples,
             100 * rates[name],

@@ -1,48 +1,48 @@
 """Progress of training: what happened since the last line of the log."""
 
 import collections
-import math
 import sys
 import time
 from typing import NamedTuple
 
-import tensorflow as tf
 from absl import logging
+
+from t2t_mm.training import checkpoint, updates
 
 _LIVE_SECONDS = 1.0  # between two updates of the line on a terminal
 
 
 class StepOutput(NamedTuple):
-    """What a training step returns, each `[]` float32.
+    """What a problem gave in a step.
 
     Attributes:
-      loss: mean loss per target.
-      extra_loss: balance losses, weighted.
-      targets: number of targets that the loss is the mean of.
-      gradient_norm: before clipping.
-      drop_rate: share of the choices of experts for which there was no room.
+      batch: losses and counts.
+      update: of the step, the same for all its problems.
     """
 
-    loss: tf.Tensor
-    extra_loss: tf.Tensor
-    targets: tf.Tensor
-    gradient_norm: tf.Tensor
-    drop_rate: tf.Tensor
+    batch: updates.BatchOutput
+    update: updates.UpdateOutput
 
 
 class Progress:
     """Collects step outputs and turns them into lines and means per problem."""
 
-    def __init__(self, first_step: int, last_step: int) -> None:
+    def __init__(
+        self, state: checkpoint.RunState, last_step: int, *, max_skipped_steps: int
+    ) -> None:
         """Starts the clock.
 
         Args:
-          first_step: number of steps before this run of the program.
-          last_step: number of steps after it.
+          state: where the run stands; `flush` counts what was seen in it.
+          last_step: last step of the run.
+          max_skipped_steps: how many steps in a row of a problem may be skipped.
         """
+        self._state = state
         self._last_step = last_step
+        self._max_skipped_steps = max_skipped_steps
         self._pending: list[tuple[int, str, StepOutput]] = []
-        self._start_step, self._start_time = first_step, time.monotonic()
+        self._start_step, self._start_time = state.step, time.monotonic()
+        self._flushed_step = state.step
         self._live_time = 0.0
 
     def add(self, step: int, problem: str, output: StepOutput) -> None:
@@ -61,59 +61,97 @@ class Progress:
         left = int(seconds * (self._last_step - step))
         return f"{left // 3600}:{left // 60 % 60:02d}:{left % 60:02d} left"
 
-    def flush(self, step: int, since: float, learning_rate: float) -> dict[str, dict]:
+    def flush(self, since: float, learning_rate: float) -> dict[str, dict]:
         """Logs a line and returns means per problem since the last call.
 
         Args:
-          step: number of steps so far.
           since: when the last call was, in seconds of `time.monotonic`; time spent on
             evaluation is not to count.
           learning_rate: of the last step.
 
         Raises:
-          FloatingPointError: if a loss or gradient was not finite.
+          FloatingPointError: if too many steps of a problem were skipped.
         """
-        sums: dict[str, list[float]] = collections.defaultdict(lambda: [0.0] * 6)
-        for at_step, problem, output in self._pending:
-            values = [float(value) for value in output]
-            if not all(math.isfinite(value) for value in values):
-                raise FloatingPointError(
-                    f"Step {at_step} on {problem} was not finite: loss {values[0]}, "
-                    f"gradient norm {values[3]}. Lower `learning_rate_constant` "
-                    f"({learning_rate:.2g} at present) or `clip_grad_norm`; the last "
-                    "checkpoint is from before."
-                )
+        sums: dict[str, list[float]] = collections.defaultdict(lambda: [0.0] * 7)
+        for step, problem, (batch, update) in self._pending:
+            values = [float(value) for value in (*batch, update.gradient_norm)]
+            if not update.applied:
+                self._note_skipped(step, problem, values, learning_rate)
+                continue
+            self._note_seen(problem, batch)
             for i, value in enumerate([*values, 1.0]):
                 sums[problem][i] += value
+        skipped = {problem for _, problem, _ in self._pending} - sums.keys()
         self._pending.clear()
         seconds = max(time.monotonic() - since, 1e-9)
-        self._log(step, sums, seconds, learning_rate)
+        self._log(sums, seconds, learning_rate)
+        self._flushed_step = self._state.step
+        means = {name: _means(row, seconds) for name, row in sums.items()}
         return {
-            problem: {
-                "loss": loss / steps,
-                "extra_loss": extra / steps,
-                "gradient_norm": norm / steps,
-                "drop_rate": dropped / steps,
-                "targets_per_second": targets / seconds,
-                "learning_rate": learning_rate,
-            }
-            for problem, (loss, extra, targets, norm, dropped, steps) in sums.items()
+            name: means.get(name, {})
+            | {"learning_rate": learning_rate}
+            | self._state.seen(name)
+            for name in [*sums, *sorted(skipped)]
         }
 
-    def _log(self, step: int, sums: dict, seconds: float, learning_rate: float) -> None:
+    def _note_seen(self, problem: str, batch: updates.BatchOutput) -> None:
+        counts = self._state.counts[problem]
+        counts.steps += 1
+        counts.examples += int(batch.examples)
+        counts.targets += int(batch.targets)
+        counts.skipped_in_a_row = 0
+
+    def _note_skipped(
+        self, step: int, problem: str, values: list[float], learning_rate: float
+    ) -> None:
+        counts = self._state.counts[problem]
+        counts.skipped += 1
+        counts.skipped_in_a_row += 1
+        what = (
+            f"Step {step} on {problem} was not finite: loss {values[0]}, gradient norm "
+            f"{values[-1]}"
+        )
+        if counts.skipped_in_a_row > self._max_skipped_steps:
+            raise FloatingPointError(
+                f"{what}. That is number {counts.skipped_in_a_row} in a row, more than "
+                f"`max_skipped_steps` ({self._max_skipped_steps}). Lower "
+                f"`learning_rate_constant` ({learning_rate:.2g} at present) or "
+                "`clip_grad_norm`, or look for damaged data; none of these steps "
+                "changed the weights."
+            )
+        logging.warning(
+            "%s; it was skipped, number %d in a row and %d in all.",
+            what,
+            counts.skipped_in_a_row,
+            counts.skipped,
+        )
+
+    def _log(self, sums: dict, seconds: float, learning_rate: float) -> None:
         if sys.stderr.isatty():
             sys.stderr.write("\r\x1b[K")
+        step = self._state.step
         losses = " ".join(f"{p} {s[0] / s[-1]:.3f}" for p, s in sorted(sums.items()))
-        steps = sum(s[-1] for s in sums.values())
         targets = sum(s[2] for s in sums.values())
-        dropped = sum(s[4] for s in sums.values()) / max(steps, 1.0)
+        draws = sum(s[-1] for s in sums.values())
+        dropped = sum(s[4] for s in sums.values()) / max(draws, 1.0)
         logging.info(
             "train | step %d | %s | lr %.2e | %.1f steps/s %.0f targets/s%s | %s",
             step,
-            losses,
+            losses or "all skipped",
             learning_rate,
-            steps / seconds,
+            (step - self._flushed_step) / seconds,
             targets / seconds,
             f" | drop_rate {dropped:.2g}" if dropped > 0 else "",
             self._time_left(step),
         )
+
+
+def _means(sums: list[float], seconds: float) -> dict[str, float]:
+    loss, extra, targets, _, dropped, norm, steps = sums
+    return {
+        "loss": loss / steps,
+        "extra_loss": extra / steps,
+        "gradient_norm": norm / steps,
+        "drop_rate": dropped / steps,
+        "targets_per_second": targets / seconds,
+    }

@@ -18,6 +18,8 @@ class RunConfig:
       save_every_steps: steps between checkpoints.
       keep_checkpoints: how many to keep.
       log_every_steps: steps between two lines of progress.
+      max_skipped_steps: steps in a row of one problem that may be skipped because a
+        loss or a gradient is not finite; one more stops the run.
       jit_compile: compile each step with XLA; dropout and noise are other numbers then.
       seed: seeds initial values, dropout, mixing and the order of the data.
     """
@@ -28,6 +30,7 @@ class RunConfig:
     save_every_steps: int = 1000
     keep_checkpoints: int = 20
     log_every_steps: int = 100
+    max_skipped_steps: int = 10
     jit_compile: bool = False
     seed: int = 0
 
@@ -45,7 +48,12 @@ class RunConfig:
             "log_every_steps",
         ):
             self._check_at_least(1, field)
-        for field in ("eval_steps", "eval_every_steps", "seed"):
+        for field in (
+            "eval_steps",
+            "eval_every_steps",
+            "max_skipped_steps",
+            "seed",
+        ):
             self._check_at_least(0, field)
         if self.seed > _LARGEST_SEED:
             raise ValueError(

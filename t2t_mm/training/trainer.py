@@ -5,20 +5,28 @@ last checkpoint holds: which problem is drawn, which batch of it, every dropout 
 a run that is stopped and started again computes the same bits as one that was not.
 """
 
+import dataclasses
 import signal
 import time
 import types
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 import tensorflow as tf
 from absl import logging
 
+from t2t_mm import averaging
 from t2t_mm import model as model_lib
 from t2t_mm.data import mixing
 from t2t_mm.features import Split
-from t2t_mm.layers import compilation, moe, randomness
-from t2t_mm.training import checkpoint, evaluation, history, optimizers, progress
+from t2t_mm.training import (
+    checkpoint,
+    evaluation,
+    history,
+    optimizers,
+    progress,
+    updates,
+)
 from t2t_mm.training.run_config import RunConfig
 
 Features = Mapping[str, tf.Tensor]
@@ -31,107 +39,105 @@ class Batches(Protocol):
         """Returns batches from number `start` on, for ever."""
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Source:
+    """A problem to train on.
+
+    Attributes:
+      batches: its training batches.
+      loss_weight: its loss counts that much.
+      rate_factor: of the learning rate in its steps.
+    """
+
+    batches: Batches
+    loss_weight: float = 1.0
+    rate_factor: float = 1.0
+
+
 class Trainer:
-    """Trains one model on one or more problems, one problem per step."""
+    """Trains one model on one or more problems, a batch of one or some per step."""
 
     def __init__(
         self,
         model: model_lib.Model,
-        optimizer: optimizers.Adam,
-        batches: Mapping[str, Batches],
+        optimizer: optimizers.Optimizer,
+        sources: Mapping[str, Source],
         schedule: mixing.MixingSchedule,
         learning_rate: Callable[[int], float],
         evaluator: evaluation.Evaluator,
         *,
         config: RunConfig,
         output_dir: str,
+        average: averaging.WeightAverage | None = None,
     ) -> None:
         """Restores the newest checkpoint of `output_dir`, if there is one.
 
         Args:
           model: the model.
-          optimizer: made for the model's variables.
-          batches: training batches by problem.
-          schedule: draws the problem of each step.
+          optimizer: made for those variables of the model that are to be trained.
+          sources: what to train on, by problem.
+          schedule: draws the problems of each step.
           learning_rate: as a function of the step.
           evaluator: of the same model and problems.
           config: how to run.
           output_dir: folder of the run.
+          average: of the trained variables, to evaluate with; None for none.
         """
         self._model = model
-        self._optimizer = optimizer
-        self._batches = batches
+        self._sources = sources
         self._schedule = schedule
         self._learning_rate = learning_rate
         self._evaluator = evaluator
         self._config = config
-        self.state = checkpoint.RunState(batches)
+        self._updates = updates.Updates(
+            model, optimizer, average, jit_compile=config.jit_compile
+        )
+        self.state = checkpoint.RunState(sources)
         self._checkpoints = checkpoint.Checkpoints(
-            model, optimizer, self.state, output_dir, keep=config.keep_checkpoints
+            model,
+            optimizer,
+            self.state,
+            output_dir,
+            keep=config.keep_checkpoints,
+            average=average,
         )
         self._checkpoints.restore_latest()
-        self._progress = progress.Progress(self.state.step, config.train_steps)
+        self._progress = progress.Progress(
+            self.state, config.train_steps, max_skipped_steps=config.max_skipped_steps
+        )
         self._history = history.History(output_dir, first_step=self.state.step)
         self._iterators: dict[str, Iterator[Features]] = {}
-        self._steps: dict[Hashable, Callable[..., progress.StepOutput]] = {}
         self._stop_signal: str | None = None
 
-    def _make_step(self, problem: str) -> Callable[..., progress.StepOutput]:
-        """Returns the compiled update on a batch of a problem, or of one like it."""
-        variables = self._model.trainable_variables
-
-        def step(
-            features: Features, learning_rate: tf.Tensor, seed: tf.Tensor
-        ) -> progress.StepOutput:
-            with (
-                compilation.tracing_for_xla(self._config.jit_compile),
-                tf.GradientTape() as tape,
-            ):
-                rng = randomness.RandomStream(seed)
-                output = self._model(features, problem=problem, rng=rng)
-                loss = output.loss.total / tf.maximum(output.loss.weight, 1.0)
-                extra_loss = sum(output.extra_losses.values(), tf.constant(0.0))
-                total = loss + extra_loss
-            gradients, norm = optimizers.clip_by_global_norm(
-                tape.gradient(total, variables), self._model.hparams.clip_grad_norm
-            )
-            self._optimizer.apply(gradients, variables, learning_rate)
-            return progress.StepOutput(
-                loss,
-                extra_loss,
-                output.loss.weight,
-                norm,
-                _drop_rate(output.experts.values()),
-            )
-
-        if self._config.jit_compile:  # XLA wants static shapes: one program for each
-            return tf.function(step, jit_compile=True)
-        return tf.function(
-            step,
-            input_signature=[
-                self._model.signature(problem),
-                tf.TensorSpec([], tf.float32),
-                tf.TensorSpec([2], tf.int32),
-            ],
-        )
-
-    def _train_step(self) -> tuple[str, progress.StepOutput]:
-        step = self.state.step
-        problem = self._schedule.problem_at(step)
+    def _next_batch(self, problem: str) -> Features:
+        counts = self.state.counts[problem]
         if problem not in self._iterators:
-            start = self.state.batches_seen[problem]
-            self._iterators[problem] = iter(self._batches[problem].dataset(start))
-        key = self._model.graph_key(problem)
-        if key not in self._steps:
-            self._steps[key] = self._make_step(problem)
-        output = self._steps[key](
-            self._model.prepare(next(self._iterators[problem]), problem),
-            tf.constant(self._learning_rate(step), tf.float32),
-            tf.constant([self._config.seed, step], tf.int32),
+            batches = self._sources[problem].batches
+            self._iterators[problem] = iter(batches.dataset(counts.batches))
+        counts.batches += 1
+        return self._model.prepare(next(self._iterators[problem]), problem)
+
+    def _draw(self, problem: str) -> updates.Draw:
+        count = self._model.hparams.batches_per_update
+        batches = [self._next_batch(problem) for _ in range(count)]
+        return updates.Draw(problem, batches, self._sources[problem].loss_weight)
+
+    def _train_step(self) -> list[tuple[str, progress.StepOutput]]:
+        """Makes an update; returns the problems it was of and what they gave."""
+        step = self.state.step
+        problems = self._schedule.problems_at(step, self.state.losses_left())
+        # Of several problems, no one has a rate of its own.
+        factor = self._sources[problems[0]].rate_factor
+        outputs, update = self._updates.step(
+            [self._draw(problem) for problem in problems],
+            self._learning_rate(step) * factor,
+            (self._config.seed, step),
         )
         self.state.step += 1
-        self.state.batches_seen[problem] += 1
-        return problem, output
+        return [
+            (problem, progress.StepOutput(output, update))
+            for problem, output in zip(problems, outputs, strict=True)
+        ]
 
     def train_and_evaluate(self) -> dict[str, dict[str, Any]]:
         """Trains up to `train_steps`, evaluating on the way and at the end.
@@ -142,9 +148,11 @@ class Trainer:
           The last evaluation, {problem: {metric: value}}; empty if it was stopped.
 
         Raises:
-          FloatingPointError: if a loss is not finite; names the problem and the step.
+          FloatingPointError: if too many steps of a problem were not finite; names the
+            problem and the step.
         """
         with self._stopping_on_signals():
+            self._recall_losses()
             while self.state.step < self._config.train_steps and not self.stopped:
                 self._train_until(self._next_pause())
                 if self.stopped or self.state.step % self._config.save_every_steps == 0:
@@ -175,26 +183,42 @@ class Trainer:
 
     def _is_time_to_evaluate(self) -> bool:
         every, step = self._config.eval_every_steps, self.state.step
-        return bool(every) and step % every == 0 and step < self._config.train_steps
+        is_due = bool(every) and step > 0 and step % every == 0
+        return is_due and step < self._config.train_steps
 
     def _train_until(self, pause: int) -> None:
         since = time.monotonic()
         while self.state.step < pause and not self.stopped:
-            problem, output = self._train_step()
-            self._progress.add(self.state.step, problem, output)
+            for problem, output in self._train_step():
+                self._progress.add(self.state.step, problem, output)
         step = self.state.step
-        means = self._progress.flush(step, since, self._learning_rate(step - 1))
+        means = self._progress.flush(since, self._learning_rate(step - 1))
         for problem, values in means.items():
+            values["learning_rate"] *= self._sources[problem].rate_factor
             self._history.write(step, problem, Split.TRAIN, values)
         self._history.flush()
 
     def evaluate(self, split: Split) -> dict[str, dict[str, Any]]:
         """Evaluates all problems on a split and records the results."""
-        results = self._evaluator.evaluate(split)
+        with self._updates.averaged():
+            results = self._evaluator.evaluate(split)
+        if split == Split.EVAL:
+            self._record_losses(results)
         for problem, values in results.items():
             self._history.write(self.state.step, problem, split, values)
         self._history.flush()
         return results
+
+    def _record_losses(self, results: Mapping[str, Mapping[str, Any]]) -> None:
+        self.state.record_losses(
+            {problem: values[evaluation.LOSS] for problem, values in results.items()}
+        )
+
+    def _recall_losses(self) -> None:
+        """Evaluates again what was evaluated after the checkpoint was written."""
+        if self._schedule.mixing.is_adaptive and self._is_time_to_evaluate():
+            with self._updates.averaged():
+                self._record_losses(self._evaluator.evaluate(Split.EVAL))
 
     def _stopping_on_signals(self) -> "_Stopping":
         return _Stopping(self)
@@ -202,15 +226,6 @@ class Trainer:
     def request_stop(self, reason: str) -> None:
         """Makes `train_and_evaluate` stop after the step at hand."""
         self._stop_signal = reason
-
-
-def _drop_rate(layers: Iterable[moe.ExpertStats]) -> tf.Tensor:
-    """Returns the share of all layers' choices for which there was no room."""
-    layers = list(layers)
-    if not layers:
-        return tf.zeros([])
-    chosen = tf.add_n([tf.reduce_sum(stats.load) for stats in layers])
-    return tf.add_n([stats.dropped for stats in layers]) / tf.maximum(chosen, 1.0)
 
 
 class _Stopping:

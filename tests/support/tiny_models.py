@@ -117,7 +117,16 @@ def make_model(hparams_set="multimodel_tiny", problems=PROBLEMS, *, seed=3, **ch
 
 
 # What a model does not read: sets that differ in these alone are one to the tests.
-_OF_TRAINING = ("mixing", "batch_", "max_", "learning_rate_", "optimizer", "clip_grad")
+_OF_TRAINING = (
+    "mixing",
+    "problem",
+    "batch",
+    "max_",
+    "learning_rate",
+    "optimizer",
+    "clip_grad",
+    "ema_",
+)
 
 
 def sets_of_different_models():

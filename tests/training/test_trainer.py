@@ -107,7 +107,8 @@ def test_sigterm_saves_and_stops_after_the_step_at_hand(
 def test_a_loss_that_is_not_finite_names_problem_and_step(
     small_hparams, digits_dir, tmp_path
 ):
-    trainer = build(small_hparams, digits_dir, tmp_path)
+    strict = dataclasses.replace(CONFIG, max_skipped_steps=0)
+    trainer = build(small_hparams, digits_dir, tmp_path, strict)
     trainer._model.commands.assign(tf.fill(trainer._model.commands.shape, np.nan))
 
     with pytest.raises(FloatingPointError, match=r"Step 1 on (copy|reverse)_digits"):
@@ -190,8 +191,8 @@ def test_one_step_is_compiled_for_problems_with_the_same_graph(
     trainer = build(small_hparams, digits_dir, tmp_path)
     trainer.train_and_evaluate()
 
-    assert len(trainer._steps) == 1
-    (step,) = trainer._steps.values()
+    assert len(trainer._updates.compiled) == 1
+    (step,) = trainer._updates.compiled.values()
     assert step.experimental_get_tracing_count() == 1
 
 

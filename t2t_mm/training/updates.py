@@ -1,0 +1,299 @@
+"""The compiled parts of a step: gradients, their sums, and one update.
+
+A step of one batch is one program. One of several batches takes gradients batch by
+batch, so it needs the memory of one, and sums them: the batches of a problem to the
+gradient of their joint mean, as if they were one batch, and then the problems to the
+gradient of the mean of their losses.
+"""
+
+import contextlib
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from t2t_mm import averaging
+from t2t_mm import model as model_lib
+from t2t_mm.layers import compilation, initializers, moe, randomness
+from t2t_mm.training import gradients as gradients_lib
+from t2t_mm.training import optimizers
+from t2t_mm.training.gradients import Gradient
+
+Features = Mapping[str, tf.Tensor]
+
+
+class Draw(NamedTuple):
+    """A problem's part of a step.
+
+    Attributes:
+      problem: its name.
+      batches: from `Model.prepare`, at least one.
+      loss_weight: the gradient is of the mean loss times this.
+    """
+
+    problem: str
+    batches: Sequence[Features]
+    loss_weight: float = 1.0
+
+
+class BatchOutput(NamedTuple):
+    """What batches of one problem gave, each `[]` float32.
+
+    Attributes:
+      loss: mean loss per target.
+      extra_loss: balance losses, weighted.
+      targets: number of targets that the loss is the mean of.
+      examples: number of examples.
+      drop_rate: share of the choices of experts for which there was no room.
+    """
+
+    loss: tf.Tensor
+    extra_loss: tf.Tensor
+    targets: tf.Tensor
+    examples: tf.Tensor
+    drop_rate: tf.Tensor
+
+
+class UpdateOutput(NamedTuple):
+    """What became of the gradient of a step.
+
+    Attributes:
+      gradient_norm: before clipping, `[]` float32.
+      applied: whether all of it was finite, `[]` bool; else nothing was changed.
+    """
+
+    gradient_norm: tf.Tensor
+    applied: tf.Tensor
+
+
+# Gradients of all trained variables with what they were taken of.
+_Part = tuple[list[Gradient | None], BatchOutput]
+
+
+class Updates:
+    """Makes updates of a model; each part is compiled once per problem and shape.
+
+    Attributes:
+      compiled: programs by what decides their graph, for tests and reports.
+    """
+
+    def __init__(
+        self,
+        model: model_lib.Model,
+        optimizer: optimizers.Optimizer,
+        average: averaging.WeightAverage | None,
+        *,
+        jit_compile: bool,
+    ) -> None:
+        """Creates an updater.
+
+        Args:
+          model: what to train.
+          optimizer: made for variables of the model; the others stay as they are.
+          average: of the same variables as the optimizer's, or None.
+          jit_compile: compile with XLA.
+        """
+        self._model = model
+        self._optimizer = optimizer
+        self._average = average
+        self._jit_compile = jit_compile
+        self._variables = [
+            variable
+            for variable in model.trainable_variables
+            if initializers.key(variable) in optimizer.updates
+        ]
+        self.compiled: dict[Hashable, Callable[..., Any]] = {}
+        options = dict(jit_compile=jit_compile or None, reduce_retracing=True)
+        self._merge = tf.function(_merge, **options)
+        self._sum = tf.function(gradients_lib.add, **options)
+        self._apply_mean = tf.function(self._mean_update, **options)
+
+    def step(
+        self, draws: Sequence[Draw], learning_rate: float, seed: tuple[int, int]
+    ) -> tuple[list[BatchOutput], UpdateOutput]:
+        """Makes one update; returns what every draw gave, and the update itself.
+
+        Args:
+          draws: problems and their batches.
+          learning_rate: of the optimizer.
+          seed: of dropout and noise; int32, different for every step.
+        """
+        rate = tf.constant(learning_rate, tf.float32)
+        seeds = tf.constant(seed, tf.int32)
+        if len(draws) == 1 and len(draws[0].batches) == 1:
+            ((problem, (batch,), weight),) = draws
+            program = self._program(problem, self._whole_step, rate=True)
+            output, update = program(batch, tf.constant(weight), seeds, rate)
+            return [output], update
+        outputs: list[BatchOutput] = []
+        total: list[Gradient | None] | None = None
+        for number, draw in enumerate(draws):
+            part = self._draw_gradients(draw, seeds, number)
+            total = part[0] if total is None else self._sum(total, part[0])
+            outputs.append(part[1])
+        losses = tf.stack([output.loss for output in outputs])
+        return outputs, self._apply_mean(total, losses, rate)
+
+    def _draw_gradients(self, draw: Draw, seed: tf.Tensor, number: int) -> _Part:
+        program = self._program(draw.problem, self._gradients, rate=False)
+        parts: _Part | None = None
+        for position, batch in enumerate(draw.batches):
+            own_seed = _fold(seed, number * len(draw.batches) + position)
+            part = program(batch, tf.constant(draw.loss_weight), own_seed)
+            parts = part if parts is None else self._merge(parts, part)
+        if parts is None:
+            raise ValueError("A draw must have a batch.")
+        return parts
+
+    def _program(
+        self, problem: str, function: Callable[..., Any], *, rate: bool
+    ) -> Callable[..., Any]:
+        """Returns the compiled function of a problem, or of one like it."""
+        key = (self._model.graph_key(problem), rate)
+        if key not in self.compiled:
+
+            def of_problem(*arguments: Any) -> Any:
+                return function(problem, *arguments)
+
+            scalar = tf.TensorSpec([], tf.float32)
+            signature = [
+                self._model.signature(problem),
+                scalar,
+                tf.TensorSpec([2], tf.int32),
+                *[scalar] * rate,
+            ]
+            self.compiled[key] = (
+                # XLA wants static shapes: one program for each.
+                tf.function(of_problem, jit_compile=True)
+                if self._jit_compile
+                else tf.function(of_problem, input_signature=signature)
+            )
+        return self.compiled[key]
+
+    def _whole_step(
+        self,
+        problem: str,
+        features: Features,
+        loss_weight: tf.Tensor,
+        seed: tf.Tensor,
+        learning_rate: tf.Tensor,
+    ) -> tuple[BatchOutput, UpdateOutput]:
+        gradients, output = self._gradients(problem, features, loss_weight, seed)
+        return output, self._update(gradients, output.loss, learning_rate)
+
+    def _gradients(
+        self,
+        problem: str,
+        features: Features,
+        loss_weight: tf.Tensor,
+        seed: tf.Tensor,
+    ) -> _Part:
+        with (
+            compilation.tracing_for_xla(self._jit_compile),
+            tf.GradientTape() as tape,
+        ):
+            rng = randomness.RandomStream(seed)
+            output = self._model(features, problem=problem, rng=rng)
+            loss = output.loss.total / tf.maximum(output.loss.weight, 1.0)
+            extra_loss = sum(output.extra_losses.values(), tf.constant(0.0))
+            total = (loss + extra_loss) * loss_weight
+        gradients = tape.gradient(total, self._variables)
+        examples = tf.math.count_nonzero(features["targets_length"], dtype=tf.float32)
+        return [gradients_lib.from_tape(g) for g in gradients], BatchOutput(
+            loss,
+            extra_loss,
+            output.loss.weight,
+            examples,
+            _drop_rate(list(output.experts.values())),
+        )
+
+    def _mean_update(
+        self,
+        total: Sequence[Gradient | None],
+        losses: tf.Tensor,
+        learning_rate: tf.Tensor,
+    ) -> UpdateOutput:
+        """Updates by the mean of the gradients that `total` is the sum of."""
+        share = 1.0 / tf.cast(tf.shape(losses)[0], tf.float32)
+        gradients = gradients_lib.scale(total, share)
+        return self._update(gradients, losses, learning_rate)
+
+    def _update(
+        self,
+        gradients: Sequence[Gradient | None],
+        losses: tf.Tensor,
+        learning_rate: tf.Tensor,
+    ) -> UpdateOutput:
+        hparams = self._model.hparams
+        gradients = optimizers.add_weight_decay(gradients, self._variables, hparams)
+        gradients, norm = gradients_lib.clip_by_global_norm(
+            gradients, hparams.clip_grad_norm
+        )
+        are_finite = tf.math.is_finite(norm) & tf.reduce_all(tf.math.is_finite(losses))
+
+        def apply() -> tf.Tensor:
+            self._optimizer.apply(gradients, self._variables, learning_rate)
+            self._move_average(gradients)
+            return tf.constant(True)
+
+        return UpdateOutput(
+            norm, tf.cond(are_finite, apply, lambda: tf.constant(False))
+        )
+
+    def _move_average(self, gradients: Sequence[Gradient | None]) -> None:
+        if self._average is not None:
+            updated = [
+                variable
+                for gradient, variable in zip(gradients, self._variables, strict=True)
+                if gradient is not None
+            ]
+            counts = self._optimizer.updates
+            self._average.update(
+                updated, [counts[initializers.key(variable)] for variable in updated]
+            )
+
+    def averaged(self) -> contextlib.AbstractContextManager[None]:
+        """Gives the model the average of its weights in a context, if there is one."""
+        if self._average is None:
+            return contextlib.nullcontext()
+        return self._average.applied(self._variables)
+
+
+def _merge(one: _Part, other: _Part) -> _Part:
+    """Joins parts of one problem to what both batches together would give."""
+    (ones, of_one), (others, of_other) = one, other
+    targets = of_one.targets + of_other.targets
+    share = of_one.targets / tf.maximum(targets, 1.0)
+    share_of_other = of_other.targets / tf.maximum(targets, 1.0)
+
+    def mean(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+        return x * share + y * share_of_other
+
+    gradients = gradients_lib.add(
+        gradients_lib.scale(ones, share), gradients_lib.scale(others, share_of_other)
+    )
+    return gradients, BatchOutput(
+        mean(of_one.loss, of_other.loss),
+        mean(of_one.extra_loss, of_other.extra_loss),
+        targets,
+        of_one.examples + of_other.examples,
+        mean(of_one.drop_rate, of_other.drop_rate),
+    )
+
+
+def _fold(seed: tf.Tensor, number: int) -> tf.Tensor:
+    """Returns the seed of batch `number` of a step."""
+    if number == 0:
+        return seed
+    # Layers fold positive numbers into it.
+    return tf.random.experimental.stateless_fold_in(
+        seed, -number, alg=randomness.ALGORITHM
+    )
+
+
+def _drop_rate(layers: Sequence[moe.ExpertStats]) -> tf.Tensor:
+    """Returns the share of all layers' choices for which there was no room."""
+    if not layers:
+        return tf.zeros([])
+    chosen = tf.add_n([tf.reduce_sum(stats.load) for stats in layers])
+    return tf.add_n([stats.dropped for stats in layers]) / tf.maximum(chosen, 1.0)
