@@ -26,7 +26,7 @@ setuptools.setup(
     packages=packages,
     package_dir={f"t2t_mm.{folder}": folder for folder in SUBPACKAGES},
     package_data={"t2t_mm": ["py.typed"], "t2t_mm.hparams": ["*.gin"]},
-    python_requires=">=3.11,<3.14",
+    python_requires=">=3.11.4,<3.14",
     install_requires=[
         "absl-py",
         "dm-tree",

@@ -9,7 +9,7 @@ from t2t_mm import problem, registry
 from t2t_mm.data import archives, image_problem, tfds_source
 from t2t_mm.data import corpus as corpora
 from t2t_mm.features import SpaceId, Split
-from t2t_mm.problems import captions, splits
+from t2t_mm.problems import captions, split_folders
 
 Samples = Iterator[dict[str, Any] | problem.Rejected]
 
@@ -96,7 +96,7 @@ class CocoCaptions(image_problem.Image2TextProblem):
 def _split_of(caption: captions.Caption, folder: str) -> Split:
     if folder == FOLDERS[Split.TEST]:
         return Split.TEST
-    return splits.by_hash(caption.file, HELD_OUT)
+    return split_folders.tenth_of(caption.file, HELD_OUT)
 
 
 def tfds_samples(name: str, split: str, tmp_dir: str) -> Samples:

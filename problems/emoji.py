@@ -14,7 +14,7 @@ from typing import Any, ClassVar, NamedTuple
 from t2t_mm import problem, registry
 from t2t_mm.data import image_problem
 from t2t_mm.features import SpaceId, Split
-from t2t_mm.problems import debian, emoji_font, splits
+from t2t_mm.problems import debian, emoji_font, split_folders
 
 FONT_FILE = "../fonts/truetype/noto/NotoColorEmoji.ttf"
 NAMES_FILES = (
@@ -61,7 +61,7 @@ class EmojiProblem(debian.PackageProblem, image_problem.ImageProblem):
         font = emoji_font.EmojiFont(os.path.join(folder, FONT_FILE))
         for emoji in read_emoji(os.path.join(folder, GROUPS_FILE)):
             name = names.get(emoji.characters)
-            if splits.by_hash(name or "") != dataset_split:
+            if split_folders.tenth_of(name or "") != dataset_split:
                 continue
             label = "U+" + " ".join(f"{ord(char):X}" for char in emoji.characters)
             picture = font.picture(emoji.characters)

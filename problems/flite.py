@@ -2,12 +2,12 @@
 
 import pathlib
 import shutil
-import subprocess
 import tempfile
 from typing import NamedTuple
 
+from t2t_mm.data import programs
+
 PROGRAM = "flite"
-MAX_SECONDS_OF_SPEAKING = 60
 
 
 class Utterance(NamedTuple):
@@ -40,16 +40,14 @@ def speak(utterance: Utterance) -> bytes:
     check_installed()
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder, "speech.wav")
-        run = subprocess.run(
-            [PROGRAM, "-voice", utterance.voice, "-t", utterance.text, "-o", str(path)],
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            timeout=MAX_SECONDS_OF_SPEAKING,
-        )
-        if run.returncode or not path.exists():
-            message = run.stderr.decode(errors="replace").strip()
+        command = [PROGRAM, "-voice", utterance.voice, "-t", utterance.text]
+        try:
+            programs.run([*command, "-o", str(path)])
+            if not path.exists():
+                raise ValueError("it wrote no sound")
+        except ValueError as error:
             raise ValueError(
                 f"{PROGRAM} cannot say '{utterance.text}' in the voice "
-                f"'{utterance.voice}': {message or 'it wrote no sound'}."
-            )
+                f"'{utterance.voice}': {error}."
+            ) from None
         return path.read_bytes()

@@ -9,7 +9,7 @@ from t2t_mm import problem, registry
 from t2t_mm.data import corpus as corpora
 from t2t_mm.data import image_problem
 from t2t_mm.features import SpaceId, Split
-from t2t_mm.problems import captions, splits
+from t2t_mm.problems import captions, split_folders
 
 TABLE = "captions.tsv"
 JSON_FILE = "captions.json"
@@ -37,7 +37,7 @@ class ImageCaptionFolder(image_problem.Image2TextProblem):
     ) -> Iterator[dict[str, Any] | problem.Rejected]:
         """Yields each picture of a split with each of its captions."""
         root = self.require_corpus_path()
-        folder = splits.SplitFolder(root, Split(dataset_split))
+        folder = split_folders.SplitFolder(root, Split(dataset_split))
         for caption in self._captions(folder.path):
             if isinstance(caption, problem.Rejected):
                 yield caption

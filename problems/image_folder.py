@@ -7,10 +7,12 @@ from t2t_mm import problem, registry
 from t2t_mm.data import class_targets, image_problem, images
 from t2t_mm.data import corpus as corpora
 from t2t_mm.features import Split
-from t2t_mm.problems import image_files, splits, tfds_images
+from t2t_mm.problems import image_files, split_folders, tfds_images
 
 
-def samples(folder: splits.SplitFolder, labels: dict[str, int]) -> tfds_images.Samples:
+def samples(
+    folder: split_folders.SplitFolder, labels: dict[str, int]
+) -> tfds_images.Samples:
     """Yields the pictures of a split below folders that are called like classes."""
     for class_name in image_files.class_folders(folder.path):
         for path in image_files.find(os.path.join(folder.path, class_name)):
@@ -47,7 +49,9 @@ class ImageFolder(class_targets.CorpusClassTargets, image_problem.Image2ClassPro
     ) -> tfds_images.Samples:
         """Yields the pictures of one split and their classes."""
         root = self.require_corpus_path()
-        classes = image_files.class_folders(splits.SplitFolder(root, Split.TRAIN).path)
+        classes = image_files.class_folders(
+            split_folders.SplitFolder(root, Split.TRAIN).path
+        )
         if not classes:
             raise FileNotFoundError(
                 f"There are no folders of classes in '{root}'. "
@@ -55,7 +59,7 @@ class ImageFolder(class_targets.CorpusClassTargets, image_problem.Image2ClassPro
             )
         self.write_class_names(classes, data_dir)
         labels = {name: label for label, name in enumerate(classes)}
-        return samples(splits.SplitFolder(root, Split(dataset_split)), labels)
+        return samples(split_folders.SplitFolder(root, Split(dataset_split)), labels)
 
 
 @registry.register_problem("image_folder64")
@@ -104,4 +108,4 @@ class Imagenette(tfds_images.TfdsImageClasses):
         labels = {synset: label for label, synset in enumerate(self.synsets)}
         # What is called val is what results are published for.
         folders = {Split.TRAIN: ("train",), Split.EVAL: (), Split.TEST: ("val",)}
-        return samples(splits.SplitFolder(path, split, folders), labels)
+        return samples(split_folders.SplitFolder(path, split, folders), labels)

@@ -5,13 +5,12 @@ direction. A sentence is in the same split whatever the direction: the split han
 its English.
 """
 
-import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from t2t_mm import registry
-from t2t_mm.data import text_problem
+from t2t_mm.data import splits, text_problem
 from t2t_mm.features import SpaceId, Split
 from t2t_mm.problems import debian, libreoffice_html
 
@@ -151,20 +150,16 @@ def normalize(text: str) -> str:
 
 def split_of(english: str) -> Split:
     """Returns the split of a sentence."""
-    digest = hashlib.sha1(normalize(english).encode(), usedforsecurity=False)
-    percent = int(digest.hexdigest()[:8], 16) % 100
-    if percent < TEST_PERCENT:
-        return Split.TEST
-    return Split.EVAL if percent < TEST_PERCENT + DEV_PERCENT else Split.TRAIN
+    return splits.by_hash(normalize(english), DEV_PERCENT, TEST_PERCENT)
 
 
 def _texts_of(
-    sentences: Iterable[libreoffice_html.Sentence], splits: tuple[Split, ...]
+    sentences: Iterable[libreoffice_html.Sentence], wanted: tuple[Split, ...]
 ) -> set[str]:
     """Returns the texts of some splits in every language, normalized."""
     return {
         normalize(text)
         for sentence in sentences
-        if split_of(sentence["en"]) in splits
+        if split_of(sentence["en"]) in wanted
         for text in sentence.values()
     }

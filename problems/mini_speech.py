@@ -4,13 +4,12 @@ The prompts are a real voice but only 17 minutes, so most of the training is sen
 of a dictionary, spoken by a synthesiser. One of its voices is kept for the test split.
 """
 
-import hashlib
 import os
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from t2t_mm import registry
-from t2t_mm.data import audio_problem, text_problem
+from t2t_mm.data import audio_problem, splits, text_problem
 from t2t_mm.features import SpaceId, Split
 from t2t_mm.problems import asterisk_prompts, debian, ding, flite
 
@@ -62,7 +61,7 @@ class MiniSpeech(debian.PackageProblem, audio_problem.Audio2TextProblem):
         sentences = ding.plain_sentences(os.path.join(root, DICTIONARY))
         new = [text for text in sentences if ding.spoken(text) not in known]
         for text in sentences_of(new, split):
-            voice = VOICES[split][_hash(text) % len(VOICES[split])]
+            voice = VOICES[split][splits.hash_number(text) % len(VOICES[split])]
             utterance = flite.Utterance(text, voice)
             yield {"inputs": utterance, "targets": ding.spoken(text), "name": text}
 
@@ -75,20 +74,17 @@ class MiniSpeech(debian.PackageProblem, audio_problem.Audio2TextProblem):
 
 def split_of_prompt(text: str) -> Split:
     """Returns the split of a prompt: the same for all prompts with the same words."""
-    return {0: Split.TEST, 1: Split.EVAL}.get(_hash(text) % 10, Split.TRAIN)
+    return {0: Split.TEST, 1: Split.EVAL}.get(
+        splits.hash_number(text) % 10, Split.TRAIN
+    )
 
 
 def sentences_of(sentences: list[str], split: Split) -> list[str]:
     """Returns the sentences of one split, out of the first ones, in a mixed order."""
-    chosen = sorted(sentences[: sum(NUM_SENTENCES.values())], key=_hash)
+    chosen = sorted(sentences[: sum(NUM_SENTENCES.values())], key=splits.hash_number)
     start = 0
     for other, count in NUM_SENTENCES.items():
         if other == split:
             return chosen[start : start + count]
         start += count
     raise ValueError(f"There is no split '{split}'.")
-
-
-def _hash(text: str) -> int:
-    digest = hashlib.sha1(text.encode(), usedforsecurity=False)
-    return int(digest.hexdigest()[:8], 16)

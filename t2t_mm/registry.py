@@ -223,18 +223,19 @@ def register_problem(name: type[T] | str | None = None) -> Any:
     Raises:
       ValueError: if the name ends as those of variants do.
     """
+    if name is None:
+        return register_problem
     if isinstance(name, type):
         return register_problem(to_snake_case(name.__name__))(name)
+    if name.endswith(("_rev", "_copy")):
+        raise ValueError(
+            "The name of a problem must not end in _rev or _copy, which turn any text "
+            f"problem round or copy it; got '{name}'."
+        )
 
     def file_under_name(problem_cls: type[T]) -> type[T]:
-        filed = to_snake_case(problem_cls.__name__) if name is None else name
-        if filed.endswith(("_rev", "_copy")):
-            raise ValueError(
-                "The name of a problem must not end in _rev or _copy, which turn any "
-                f"text problem round or copy it; got '{filed}'."
-            )
-        problem_cls.name = filed  # type: ignore[attr-defined]
-        return PROBLEMS.register(filed)(problem_cls)
+        problem_cls.name = name  # type: ignore[attr-defined]
+        return PROBLEMS.register(name)(problem_cls)
 
     return file_under_name
 

@@ -7,12 +7,13 @@ program.
 
 import pathlib
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
+
+from t2t_mm.data import programs
 
 MAGIC = b"NIST_1A\n"
 MAX_HEADER_SIZE = 1 << 16
@@ -23,7 +24,6 @@ DECOMPRESSORS = {
     "sph2pipe": ("sph2pipe", "-p", "-f", "wav", FILE),
     "ffmpeg": ("ffmpeg", "-nostdin", "-v", "error", "-i", FILE, "-f", "wav", "-"),
 }
-MAX_SECONDS_OF_DECOMPRESSION = 120
 
 _SHORTEN_MAGIC = b"ajkg"
 _FIRST_LINES = 16  # bytes: the magic, and the size of the header in a line of 8
@@ -188,14 +188,16 @@ def decompress(source: pathlib.Path | bytes) -> bytes:
             file.flush()
             return decompress(pathlib.Path(file.name))
     program = decompressor()
-    run = subprocess.run(
-        [str(source) if part == FILE else part for part in DECOMPRESSORS[program]],
-        capture_output=True,
-        stdin=subprocess.DEVNULL,
-        timeout=MAX_SECONDS_OF_DECOMPRESSION,
-    )
-    if run.returncode or not run.stdout:
-        lines = run.stderr.decode(errors="replace").split("\n")
-        message = lines[0].replace(str(source), "FILE").strip() or "it wrote nothing"
-        raise ValueError(f"A sound cannot be decompressed by {program}: {message}.")
-    return run.stdout
+    command = [str(source) if p == FILE else p for p in DECOMPRESSORS[program]]
+    try:
+        content = programs.run(command)
+    except ValueError as error:
+        reason = str(error).replace(str(source), "FILE")
+        raise ValueError(
+            f"A sound cannot be decompressed by {program}: {reason}."
+        ) from None
+    if not content:
+        raise ValueError(
+            f"A sound cannot be decompressed by {program}: it wrote nothing."
+        )
+    return content

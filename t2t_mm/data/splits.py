@@ -18,8 +18,14 @@ def by_hash(
       dev_percent: how many of 100 keys are dev.
       test_percent: how many of 100 keys are test.
     """
-    digest = hashlib.sha1(key.encode(errors="replace"), usedforsecurity=False)
-    percent = int.from_bytes(digest.digest()[:4], "big") % 100
+    percent = hash_number(key) % 100
     if percent < test_percent:
         return Split.TEST
     return Split.EVAL if percent < test_percent + dev_percent else Split.TRAIN
+
+
+def hash_number(key: str) -> int:
+    """Returns a number of 32 bits that `key` alone decides."""
+    content = key.encode(errors="surrogatepass")  # names of files may have such
+    digest = hashlib.sha1(content, usedforsecurity=False)
+    return int.from_bytes(digest.digest()[:4], "big")

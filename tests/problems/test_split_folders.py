@@ -1,7 +1,7 @@
 import pytest
 
 from t2t_mm.features import Split
-from t2t_mm.problems import splits
+from t2t_mm.problems import split_folders
 
 # The first eight digits of `printf %s n2 | sha1sum`, modulo ten, are 0, and so on.
 NAMES = {"n2": Split.TEST, "n33": Split.EVAL, "n9": Split.TRAIN}
@@ -9,16 +9,16 @@ NAMES = {"n2": Split.TEST, "n33": Split.EVAL, "n9": Split.TRAIN}
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_tenth_each_is_for_dev_and_test(name):
-    assert splits.by_hash(name) == NAMES[name]
+    assert split_folders.tenth_of(name) == NAMES[name]
 
 
 def test_what_is_not_held_out_is_for_training():
-    assert splits.by_hash("n2", [Split.EVAL]) == Split.TRAIN
-    assert splits.by_hash("n33", [Split.EVAL]) == Split.EVAL
+    assert split_folders.tenth_of("n2", [Split.EVAL]) == Split.TRAIN
+    assert split_folders.tenth_of("n33", [Split.EVAL]) == Split.EVAL
 
 
 def names_in(root, split, *args):
-    folder = splits.SplitFolder(str(root), split, *args)
+    folder = split_folders.SplitFolder(str(root), split, *args)
     name = folder.path.removeprefix(str(root)).strip("/")
     return name, {key for key in NAMES if folder.has(key)}
 

@@ -1,9 +1,9 @@
 """Which split a sample is in where a corpus does not say."""
 
-import hashlib
 import os
 from collections.abc import Collection, Mapping
 
+from t2t_mm.data import splits
 from t2t_mm.features import Split
 
 FOLDERS = {
@@ -15,12 +15,9 @@ _OF_A_TENTH = {0: Split.TEST, 1: Split.EVAL}
 ALL_BUT_TRAIN = frozenset(_OF_A_TENTH.values())
 
 
-def by_hash(key: str, held_out: Collection[Split] = ALL_BUT_TRAIN) -> Split:
+def tenth_of(key: str, held_out: Collection[Split] = ALL_BUT_TRAIN) -> Split:
     """Returns the split of whatever `key` names: a tenth for each of `held_out`."""
-    digest = hashlib.sha1(
-        key.encode("utf-8", "surrogateescape"), usedforsecurity=False
-    ).hexdigest()
-    split = _OF_A_TENTH.get(int(digest[:8], 16) % 10, Split.TRAIN)
+    split = _OF_A_TENTH.get(splits.hash_number(key) % 10, Split.TRAIN)
     return split if split in held_out else Split.TRAIN
 
 
@@ -60,7 +57,7 @@ class SplitFolder:
 
     def has(self, name: str) -> bool:
         """Returns whether what is called `name` below `path` is in the split."""
-        return not self._is_shared or by_hash(name, self._held_out) == self._split
+        return not self._is_shared or tenth_of(name, self._held_out) == self._split
 
 
 def _first_folder(root: str, names: Collection[str]) -> str | None:
