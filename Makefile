@@ -56,7 +56,7 @@ $(VENV)/installed-dev: $(VENV)/made setup.py
 # Checks.
 
 test: $(VENV)/installed-dev
-	$(BIN)/pytest -q -n 2 -m "not slow"
+	$(BIN)/pytest -q -n 2 --dist worksteal -m "not slow"
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .

@@ -71,6 +71,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(
         np.testing.assert_array_equal(value, parts[key], err_msg=key)
 
 
+@pytest.mark.slow
 def test_the_same_seed_repeats_a_run_and_another_does_not(
     small_hparams, digits_dir, tmp_path
 ):
@@ -140,6 +141,7 @@ def test_training_learns_and_records_what_it_did(small_hparams, digits_dir, tmp_
             assert 0.0 < entropy <= np.log(small_hparams.moe_num_experts) + 1e-6
 
 
+@pytest.mark.slow
 def test_choices_without_room_are_recorded(
     small_hparams, digits_dir, tmp_path, monkeypatch
 ):

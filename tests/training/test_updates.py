@@ -95,6 +95,7 @@ def test_batches_of_one_update_are_one_large_batch(problem, jit_compile):
         np.testing.assert_allclose(a, b, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_problems_of_one_update_count_alike():
     batches = {TEXT: _batch(TEXT, (7, 5), 1), CLASS: _batch(CLASS, (4, 3), 2)}
     alone = {}
