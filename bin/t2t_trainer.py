@@ -8,6 +8,7 @@ from absl import flags
 
 from t2t_mm import hparam, registry
 from t2t_mm.bin import flags as common
+from t2t_mm.bin import warm_start_flags
 from t2t_mm.training.run_config import RunConfig
 
 USAGE = """
@@ -70,6 +71,7 @@ def define_flags() -> flags.FlagValues:
         flag_values=values,
     )
     _define_run_flags(values)
+    warm_start_flags.define(values)
     return values
 
 
@@ -116,6 +118,7 @@ def main(argv: Sequence[str]) -> None:
     )
     names = common.select_problems(values.problem)
     hparams, config = _settings(values)
+    warm_start = warm_start_flags.config(values)
     common.make_folder("output_dir", values.output_dir)
     common.import_tensorflow(values)
     from t2t_mm.training import evaluation, experiment  # late: it imports TensorFlow
@@ -129,6 +132,8 @@ def main(argv: Sequence[str]) -> None:
         data_dir=values.data_dir,
         output_dir=values.output_dir,
         usr_dir=values.t2t_usr_dir,
+        change_hparams=values.change_hparams,
+        warm_start=warm_start,
     )
     results = trainer.train_and_evaluate()
     if results:

@@ -11,7 +11,7 @@ from absl import logging
 
 from t2t_mm import averaging
 from t2t_mm import model as model_lib
-from t2t_mm.training import optimizers
+from t2t_mm.training import new_problems, optimizers, stored_checkpoint
 
 
 @dataclasses.dataclass
@@ -100,6 +100,7 @@ class Checkpoints:
     ) -> None:
         """Prepares to save `model`, the slots of `optimizer`, `state` and `average`."""
         self._state = state
+        self._parts = model, optimizer, average
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
         self._counts = _numbers(state.counts, tf.int64)
         self._dev_losses = _numbers(state.dev_losses, tf.float64)
@@ -131,20 +132,43 @@ class Checkpoints:
     def restore_latest(self) -> bool:
         """Restores the newest checkpoint; returns whether there was one.
 
+        Problems that it does not know begin: their counters, and nets that no other
+        problem has.
+
         Raises:
           AssertionError: if it does not hold exactly the variables of the run.
+          ValueError: the same, if there are problems that it does not know.
         """
         path = self._manager.latest_checkpoint
         if path is None:
             return False
-        self._checkpoint.restore(path).assert_consumed()
+        stored = stored_checkpoint.StoredCheckpoint(path)
+        status = self._checkpoint.restore(path)
+        if self._state.counts.keys() - set(stored.problems):
+            new_problems.check_that_rest_is_there(stored, *self._parts)
+            status.expect_partial()
+        else:
+            status.assert_consumed()
+        self._note_restored(path)
+        return True
+
+    def restore_part(self, path: str) -> None:
+        """Restores what a checkpoint of a run with more problems has of this one.
+
+        Raises:
+          AssertionError: if it does not hold all variables of this run.
+        """
+        status = self._checkpoint.restore(path)
+        status.assert_existing_objects_matched().expect_partial()
+        self._note_restored(path)
+
+    def _note_restored(self, path: str) -> None:
         self._state.step = int(self._step.numpy())
         for variables, of_problems in self._recorded():
             for name, record in of_problems.items():
                 for field, variable in variables[name].items():
                     setattr(record, field, variable.numpy().item())
         logging.info("restored | step %d | %s", self._state.step, path)
-        return True
 
     def _recorded(self) -> list[tuple[Any, Mapping[str, Any]]]:
         return [

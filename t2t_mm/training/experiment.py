@@ -11,8 +11,15 @@ from absl import logging
 from t2t_mm import averaging, hparam, model, problem, registry, run_folder
 from t2t_mm.data import mixing, pipeline, vocabulary
 from t2t_mm.features import Split
-from t2t_mm.training import evaluation, learning_rate, optimizers, trainer
+from t2t_mm.training import (
+    evaluation,
+    learning_rate,
+    optimizers,
+    run_start,
+    trainer,
+)
 from t2t_mm.training.run_config import RunConfig
+from t2t_mm.training.warm_start_config import WarmStartConfig
 
 
 def build(
@@ -25,6 +32,8 @@ def build(
     data_dir: str,
     output_dir: str,
     usr_dir: str | None = None,
+    change_hparams: Sequence[str] = (),
+    warm_start: WarmStartConfig | None = None,
 ) -> trainer.Trainer:
     """Returns a trainer that starts a run in `output_dir`, or goes on with it.
 
@@ -40,6 +49,8 @@ def build(
       data_dir: folder of the records.
       output_dir: folder of the run.
       usr_dir: the user's registrations, for whoever reads the folder later.
+      change_hparams: hparams that may differ from those of the run so far.
+      warm_start: what to begin with of another run, or None.
 
     Raises:
       LookupError: if a name is not registered.
@@ -64,13 +75,18 @@ def build(
     }
     sources = _make_sources(batches, hparams)
     schedule = _make_mixing(batches, hparams, config)
-    description = run_folder.describe(
-        model=model_name,
-        hparams_set=hparams_set,
-        hparams=hparams,
-        problems=problems,
-        data_dir=data_dir,
-        usr_dir=usr_dir,
+    description = run_start.describe(
+        run_folder.describe(
+            model=model_name,
+            hparams_set=hparams_set,
+            hparams=hparams,
+            problems=problems,
+            data_dir=data_dir,
+            usr_dir=usr_dir,
+        ),
+        output_dir,
+        change_hparams,
+        warm_start,
     )
     net = model_cls(hparams, description.problems, seed=config.seed, name=model_name)
     factors = _rate_factors(net, hparams)
@@ -78,11 +94,22 @@ def build(
     average = None
     if hparams.ema_decay:
         average = averaging.WeightAverage(net.trainable_variables, hparams.ema_decay)
-    _claim_folder(description, output_dir, data_dir)
+    optimizer = optimizers.make_optimizer(trained, hparams, factors)
+    run_folder.write(description, output_dir, data_dir)
     _log_summary(net, batches, schedule)
+    if warm_start is not None:
+        run_start.take_over_weights(
+            warm_start,
+            description,
+            net,
+            optimizer,
+            average,
+            data_dir=data_dir,
+            output_dir=output_dir,
+        )
     return trainer.Trainer(
         net,
-        optimizers.make_optimizer(trained, hparams, factors),
+        optimizer,
         sources,
         schedule,
         rate,
@@ -149,21 +176,6 @@ def _rate_factors(net: model.Model, hparams: hparam.HParams) -> dict[str, float]
             f"'{hparams.learning_rate_factors}' is 0 for all."
         )
     return factors
-
-
-def _claim_folder(
-    description: run_folder.RunDescription, output_dir: str, data_dir: str
-) -> None:
-    """Describes the run in its folder, unless checkpoints there are of another run."""
-    if tf.train.latest_checkpoint(output_dir) is None:
-        run_folder.write(description, output_dir, data_dir)
-    elif run_folder.exists(output_dir):
-        run_folder.check_same(run_folder.read(output_dir), description, output_dir)
-    else:
-        raise ValueError(
-            f"'{output_dir}' holds checkpoints but no {run_folder.CONFIG_FILE}: they "
-            "are of another program. Choose another --output_dir."
-        )
 
 
 def _make_evaluator(
