@@ -78,8 +78,10 @@ class Problem(abc.ABC):
       batch_size_means_tokens: whether `hparams.batch_size` (tokens) or
         `hparams.batch_examples` sets the size of batches.
       metrics: names of the metrics of an evaluation, which sees the true targets.
-      scores: names of the scores of decoded outputs, of those in `decoding/scores.py`
+      scores: names of the scores of decoded outputs, of those in `t2t_mm/evaluation/`
         or registered with `registry.register_score`.
+      several_references: whether records with the same inputs, such as captions of one
+        image, are scored as one example with several right outputs.
       record_types: "int64" (ids), "float32" (numbers) or "string" (bytes) for each
         feature of a record.
       record_features: which feature of a record is each feature of a batch.
@@ -102,6 +104,7 @@ class Problem(abc.ABC):
         "neg_log_perplexity",
     )
     scores: ClassVar[tuple[str, ...]] = ()
+    several_references: ClassVar[bool] = False
     record_types: ClassVar[Mapping[str, str]] = {"inputs": "int64", "targets": "int64"}
     record_features: ClassVar[Mapping[str, str]] = {
         "inputs": "inputs",
