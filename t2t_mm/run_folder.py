@@ -20,8 +20,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import t2t_mm
-from t2t_mm import hparam, problem, registry
+from t2t_mm import __version__, hparam, problem, registry
 from t2t_mm.data import class_targets
 from t2t_mm.features import FeatureSpec, SpaceId
 
@@ -65,7 +64,7 @@ class RunDescription:
 
     def to_json(self) -> dict[str, Any]:
         """Returns the description as plain JSON values."""
-        version = {"format": _FORMAT, "version": t2t_mm.__version__}
+        version = {"format": _FORMAT, "version": __version__}
         return {**version, **dataclasses.asdict(self)}
 
 
@@ -160,7 +159,7 @@ def read(output_dir: str) -> RunDescription:
     if found not in _READABLE_FORMATS:
         raise ValueError(
             f"'{path}' must have format {' or '.join(map(str, _READABLE_FORMATS))} for "
-            f"this t2t_mm, {t2t_mm.__version__}; it has {found}, of t2t_mm {version}. "
+            f"this t2t_mm, {__version__}; it has {found}, of t2t_mm {version}. "
             "Use the folder with that version, or train anew in another --output_dir."
         )
     try:
@@ -182,7 +181,7 @@ def _read_hparams(name: str, values: Mapping[str, Any]) -> hparam.HParams:
     unknown = sorted(values.keys() - hparam.field_types(hparams_cls).keys())
     if unknown:
         raise ValueError(
-            f"{hparams_cls.__name__} of this t2t_mm, {t2t_mm.__version__}, has no "
+            f"{hparams_cls.__name__} of this t2t_mm, {__version__}, has no "
             f"{', '.join(unknown)}; use the version that wrote it"
         )
     return hparams_cls(**values)

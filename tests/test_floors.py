@@ -10,7 +10,12 @@ FOLDERS = ("t2t_mm", "problems", "hparams", "bin")
 
 # Rooms, and the modules in them by the beginning of their names.
 ROOMS = {
-    "ground": ("t2t_mm.registry", "t2t_mm.features", "t2t_mm.hparam"),
+    "ground": (
+        "t2t_mm.__version__",
+        "t2t_mm.registry",
+        "t2t_mm.features",
+        "t2t_mm.hparam",
+    ),
     "data": ("t2t_mm.problem", "t2t_mm.data"),
     "layers": ("t2t_mm.layers",),
     "modality": ("t2t_mm.modality", "t2t_mm.modalities"),

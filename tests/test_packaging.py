@@ -134,7 +134,7 @@ TRAINER_FOLDERS = ("--data_dir=x", "--output_dir=x")
         ),
         (
             "t2t-decoder",
-        "t2t-extract",
+            "t2t-extract",
             ["--problem=copy_digit", "--output_dir=x", "--decode_from_file=x"],
             "'copy_digits'",
         ),

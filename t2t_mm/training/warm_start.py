@@ -13,12 +13,13 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from t2t_mm import averaging, run_folder
+from t2t_mm import averaging, hparam, run_folder
 from t2t_mm import model as model_lib
 from t2t_mm.layers import initializers
 from t2t_mm.training import (
     optimizers,
     row_mapping,
+    run_changes,
     scope_pairs,
     stored_checkpoint,
     warm_start_report,
@@ -30,6 +31,7 @@ from t2t_mm.training.warm_start_report import Action, Row
 _SECOND_MOMENTS = frozenset(
     {"second_moments", "moments/second", "moments/rows", "moments/columns"}
 )
+_MOST_LINES = 20  # of the table in a message
 
 Ids = tuple[row_mapping.RowMapping, int]
 
@@ -86,19 +88,29 @@ class WarmStart:
         self._plans = [self._plan_one(v, pairs) for v in model.variables]
         refused = [p.row for p in self._plans if p.row.action == Action.MISMATCHED]
         if refused:
-            raise ValueError(
-                f"The variables must have the shapes of those in '{self.stored.path}'; "
-                f"these have others:\n{warm_start_report.format_rows(refused)}\n"
-                "Choose hparams as they are there, leave variables out with "
-                "--warm_start_exclude, or say what becomes of these: "
-                "--warm_start_mismatch=skip or =resize."
-            )
+            raise ValueError(self._mismatch_message(refused, new.description.hparams))
         if all(plan.row.action == Action.SKIPPED for plan in self._plans):
             raise ValueError(
                 f"'{self.stored.path}' must have a variable of the run to begin with; "
                 f"it has {', '.join(sorted(self.stored.weights)[:5])}, ...; the run, "
                 f"{', '.join(sorted(p.row.name for p in self._plans)[:5])}, ...."
             )
+
+    def _mismatch_message(self, rows: Sequence[Row], new: hparam.HParams) -> str:
+        table = warm_start_report.format_rows(rows, _MOST_LINES)
+        old = self._old.description.hparams
+        others = [
+            line
+            for line in hparam.differences(old, new)
+            if line.partition(":")[0] not in run_changes.CHANGEABLE
+        ]
+        hint = f"The hparams differ in {'; '.join(others)}. " if others else ""
+        return (
+            f"The variables must have the shapes of those in '{self.stored.path}'; "
+            f"these have others:\n{table}\n{hint}Choose hparams as they are there, "
+            "leave variables out with --warm_start_exclude, or say what becomes of "
+            "these: --warm_start_mismatch=skip or =resize."
+        )
 
     def _check_patterns(self, names: Sequence[str]) -> None:
         config = self._config

@@ -2,7 +2,6 @@
 
 import dataclasses
 import enum
-import itertools
 import json
 import os
 from collections.abc import Iterable, Sequence
@@ -12,6 +11,8 @@ from t2t_mm.data import manifest
 from t2t_mm.training.warm_start_config import WarmStartConfig
 
 REPORT_FILE = "warm_start.json"
+_HEADINGS = ("variables", "became", "number", "parameters", "from; how, or why not")
+_NUMBERS = (2, 3)  # columns
 
 
 class Action(enum.StrEnum):
@@ -81,36 +82,46 @@ class Report:
         manifest.write_atomically(os.path.join(output_dir, REPORT_FILE), text.encode())
 
 
-def format_rows(rows: Iterable[Row]) -> str:
-    """Returns a table; variables of one scope that fared alike share a line."""
-    table = [
-        ("variables", "became", "number", "parameters", "from, and how or why not")
-    ]
-    for (action, place, note), alike in itertools.groupby(rows, _fate):
-        members = list(alike)
-        names = place if len(members) > 1 else members[0].name
-        table.append(
-            (
-                names,
-                str(action),
-                f"{len(members)}",
-                f"{sum(row.size for row in members):,}",
-                " | ".join(filter(None, (_origin(members[0]), note))),
-            )
-        )
+def format_rows(rows: Iterable[Row], most: int | None = None) -> str:
+    """Returns a table; variables of one scope that fared alike share a line.
+
+    Args:
+      rows: what became of the variables.
+      most: number of lines after which the rest is only counted; None for all.
+    """
+    groups: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        groups.setdefault(_fate(row), []).append(row)
+    table = [_HEADINGS, *(_cells(group) for group in groups.values())]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return "\n".join(
+    lines = [
         "  ".join(
-            cell.rjust(width) if column in (2, 3) else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+            cell.rjust(width) if column in _NUMBERS else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
-        for row in table
+        for line in table
+    ]
+    if most is not None and len(lines) > most + 1:
+        lines[most + 1 :] = [f"... and {len(lines) - most - 1} more lines"]
+    return "\n".join(lines)
+
+
+def _cells(group: Sequence[Row]) -> tuple[str, ...]:
+    """Returns the cells of a line for variables that fared alike."""
+    first = group[0]
+    top, _, rest = first.name.partition("/")
+    return (
+        f"{top}/*" if rest and len(group) > 1 else first.name,
+        str(first.action),
+        f"{len(group)}",
+        f"{sum(row.size for row in group):,}",
+        " | ".join(filter(None, (_origin(first), first.note))),
     )
 
 
-def _fate(row: Row) -> tuple[Action, str, str]:
-    top = row.name.partition("/")[0]
-    return row.action, f"{top}/*" if "/" in row.name else row.name, row.note
+def _fate(row: Row) -> tuple[str, ...]:
+    """Returns what variables share that share a line."""
+    return row.name.partition("/")[0], row.action, _origin(row), row.note
 
 
 def _origin(row: Row) -> str:

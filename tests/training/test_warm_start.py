@@ -105,7 +105,8 @@ def test_another_hidden_size_is_refused_with_a_table_and_changes_nothing(old):
         begin(old[1], new)
 
     message = str(raised.value)
-    assert "shape [258, 12] there, [258, 18] here" in message
+    assert "shape [12, 12] there, [18, 18] here" in message
+    assert "The hparams differ in hidden_size: 12 -> 18. Choose" in message
     assert "--warm_start_mismatch=skip or =resize" in message
     for name, value in new.values().items():
         np.testing.assert_array_equal(value, before[name])
