@@ -76,10 +76,11 @@ def test_every_folder_of_modules_is_a_package():
             assert (module.parent / "__init__.py").exists(), module
 
 
-def test_the_four_commands_are_installed():
+def test_the_commands_are_installed():
     assert sorted(SCRIPTS) == [
         "t2t-datagen",
         "t2t-decoder",
+        "t2t-eval",
         "t2t-report",
         "t2t-trainer",
     ]
