@@ -92,6 +92,17 @@ def define_output_dir(values: flags.FlagValues) -> None:
     )
 
 
+def define_wait_minutes(values: flags.FlagValues, awaited: str) -> None:
+    """Defines --wait_minutes for something that is still being made."""
+    flags.DEFINE_float(
+        "wait_minutes",
+        0.0,
+        f"Stop when no new {awaited} has come for so many minutes; 0 not to wait.",
+        lower_bound=0.0,
+        flag_values=values,
+    )
+
+
 def define_tensorflow_logs(values: flags.FlagValues) -> None:
     """Defines --tensorflow_logs."""
     flags.DEFINE_bool(

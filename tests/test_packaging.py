@@ -78,6 +78,7 @@ def test_every_folder_of_modules_is_a_package():
 
 def test_the_commands_are_installed():
     assert sorted(SCRIPTS) == [
+        "t2t-bleu",
         "t2t-datagen",
         "t2t-decoder",
         "t2t-eval",
@@ -111,7 +112,7 @@ def test_help_is_fast(script):
 
     assert done.returncode == 0, done.stderr
     assert script in done.stdout
-    assert "--data_dir" in done.stdout
+    assert "--[no]debug" in done.stdout
     assert seconds < MOST_CPU_SECONDS
 
 
