@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 SUBPACKAGES = ("bin", "hparams", "problems")
 SCRIPTS = dict(
     re.findall(
-        r'"(t2t-\w+) = (t2t_mm\.bin\.\w+):run"',
+        r'"(t2t-[\w-]+) = (t2t_mm\.bin\.\w+):run"',
         (ROOT / "setup.py").read_text(encoding="utf-8"),
     )
 )
@@ -84,6 +84,7 @@ def test_the_commands_are_installed():
         "t2t-eval",
         "t2t-report",
         "t2t-trainer",
+        "t2t-translate-all",
     ]
 
 
