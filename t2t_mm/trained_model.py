@@ -10,8 +10,9 @@ import tensorflow as tf
 
 from t2t_mm import hparam, registry, run_folder
 from t2t_mm import model as model_lib
+from t2t_mm import problem as problem_lib
 from t2t_mm.data import pipeline
-from t2t_mm.decoding import decoded_predictions
+from t2t_mm.decoding import decoded_predictions, output_scorer
 from t2t_mm.decoding import decoder as decoder_lib
 from t2t_mm.decoding.decode_config import DecodeConfig
 from t2t_mm.evaluation import scores
@@ -62,6 +63,7 @@ class TrainedModel:
         self._model = model
         self._lock = threading.Lock()
         self._decoders: dict[tuple[str, DecodeConfig], decoder_lib.Decoder] = {}
+        self._scorers: dict[str, output_scorer.OutputScorer] = {}
 
     @property
     def problems(self) -> list[str]:
@@ -74,21 +76,34 @@ class TrainedModel:
         match = _STEP.fullmatch(self.checkpoint)
         return int(match[1]) if match else 0
 
-    def _decoder(self, problem: str, options: Mapping[str, Any]) -> decoder_lib.Decoder:
-        config = DecodeConfig(**hparam.check_names(options, DecodeConfig))
-        entry = registry.problem(problem)
-        if entry.name not in self._model.problems:
+    def _problem(self, name: str) -> problem_lib.Problem:
+        problem = registry.problem(name)
+        if problem.name not in self._model.problems:
             raise LookupError(
-                f"The model in '{self.output_dir}' was not trained on {entry.name}. It "
-                f"knows: {', '.join(self.problems)}."
+                f"The model in '{self.output_dir}' was not trained on {problem.name}. "
+                f"It knows: {', '.join(self.problems)}."
             )
+        return problem
+
+    def _decoder(self, name: str, options: Mapping[str, Any]) -> decoder_lib.Decoder:
+        config = DecodeConfig(**hparam.check_names(options, DecodeConfig))
+        problem = self._problem(name)
+        key = (problem.name, config)
         with self._lock:
-            key = (entry.name, config)
             if key not in self._decoders:
                 self._decoders[key] = decoder_lib.Decoder(
-                    self._model, entry, config=config, vocab_dir=self.output_dir
+                    self._model, problem, config=config, vocab_dir=self.output_dir
                 )
             return self._decoders[key]
+
+    def _scorer(self, name: str) -> output_scorer.OutputScorer:
+        problem = self._problem(name)
+        with self._lock:
+            if problem.name not in self._scorers:
+                self._scorers[problem.name] = output_scorer.OutputScorer(
+                    self._model, problem, vocab_dir=self.output_dir
+                )
+            return self._scorers[problem.name]
 
     def decode(self, problem: str, inputs: Iterable[Any], **options: Any) -> list[str]:
         """Returns the model's output for each input, in their order.
@@ -106,13 +121,29 @@ class TrainedModel:
           OSError: if a file cannot be read.
           ValueError: for an option that does not exist, or an input of another kind.
         """
-        if isinstance(inputs, str | bytes):
-            raise ValueError(
-                f"`inputs` must be a list of inputs; got one: {inputs!r}. Put it in "
-                "brackets."
-            )
         decoder = self._decoder(problem, options)
-        return decoder.decode([_raw_input(decoder, value) for value in inputs])
+        return decoder.decode(_raw_inputs(decoder.problem, inputs))
+
+    def score(
+        self, problem: str, inputs: Iterable[Any], outputs: Iterable[str]
+    ) -> list[output_scorer.OutputScore]:
+        """Returns how likely the model holds each output for its input.
+
+        Args:
+          problem: one of `problems`, whose targets are texts or classes.
+          inputs: as of `decode`.
+          outputs: as many texts, or names of classes.
+
+        Raises:
+          LookupError: if the model does not know the problem.
+          OSError: if a file cannot be read.
+          ValueError: if there are not as many outputs as inputs, for an output that is
+            no class, or if the problem's targets are no ids.
+        """
+        scorer = self._scorer(problem)
+        return scorer.score(
+            _raw_inputs(self._problem(problem), inputs), _listed("outputs", outputs)
+        )
 
     def evaluate(
         self,
@@ -198,11 +229,22 @@ class TrainedModel:
         )
 
 
-def _raw_input(decoder: decoder_lib.Decoder, value: Any) -> Any:
+def _raw_inputs(problem: problem_lib.Problem, inputs: Iterable[Any]) -> list[Any]:
     """Returns what a problem encodes: a path of an image or a sound is read."""
-    if isinstance(value, str | os.PathLike):
-        return decoder.problem.read_input(os.fspath(value))
-    return value
+    return [
+        problem.read_input(os.fspath(value))
+        if isinstance(value, str | os.PathLike)
+        else value
+        for value in _listed("inputs", inputs)
+    ]
+
+
+def _listed(name: str, values: Iterable[Any]) -> list[Any]:
+    if isinstance(values, str | bytes):
+        raise ValueError(
+            f"`{name}` must be a list; got {values!r}. Put it in brackets."
+        )
+    return list(values)
 
 
 def load(

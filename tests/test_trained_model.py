@@ -1,4 +1,5 @@
 import concurrent.futures
+import math
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import t2t_mm
 from t2t_mm.data import images
 
 OPTIONS = {"extra_length": 3}
+PIXELS = np.full([28, 28, 1], 100, np.uint8)
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +52,15 @@ def test_pictures_may_be_arrays_or_paths(model, tmp_path):
 
     assert len(set(outputs)) == 1
     assert outputs[0] in "0123456789"
+
+
+def test_probabilities_of_all_classes_sum_to_one(model):
+    scores = model.score("mnist", [PIXELS] * 10, list("0123456789"))
+
+    probabilities = [math.exp(score.log_probability) for score in scores]
+    assert sum(probabilities) == pytest.approx(1.0, abs=1e-5)
+    likeliest = "0123456789"[np.argmax(probabilities)]
+    assert model.decode("mnist", [PIXELS]) == [likeliest]
 
 
 def test_sounds_are_arrays(model):
@@ -105,6 +116,9 @@ def test_a_split_is_evaluated(model, digits_dir):
             "Did you mean extra_length",
         ),
         (lambda m: m.decode("copy_digits", [12]), ValueError, "must be a str"),
+        (lambda m: m.score("copy_digits", ["1"], []), ValueError, "1 inputs and 0"),
+        (lambda m: m.score("copy_digits", ["1"], "1"), ValueError, "must be a list"),
+        (lambda m: m.score("mnist", [PIXELS], ["ten"]), ValueError, "no class 'ten'"),
         (lambda m: m.decode("mnist", ["no.png"]), FileNotFoundError, "no.png"),
         (
             lambda m: m.evaluate("mnist", "/no"),
