@@ -1,6 +1,7 @@
 """What evaluations on dev decide: which checkpoint is the best, and when to stop."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from t2t_mm.features import Split
 from t2t_mm.training import best_keeper, early_stopping, history, watched_metric
@@ -35,6 +36,7 @@ class DevWatch:
         names = [name for name in config.keep_best.split(",") if name.strip()]
         metrics = [watched_metric.parse("keep_best", n, metric_names) for n in names]
         self._keeper = best_keeper.BestKeeper(metrics, output_dir, copy_checkpoint)
+        self._latest: tuple[int, Results] | None = None
         self._stopping = None
         if config.eval_early_stopping_steps:
             self._stopping = _early_stopping(config, metric_names)
@@ -49,9 +51,16 @@ class DevWatch:
           step: number of updates.
           results: {problem: {metric: value}}.
         """
+        self._latest = (step, results)
         self._keeper.offer(step, results)
         if self._stopping is not None:
             self._stopping.add(step, results)
+
+    def results_of(self, step: int) -> dict[str, dict[str, Any]]:
+        """Returns the results of a step; none unless it was the latest evaluation."""
+        if self._latest is None or self._latest[0] != step:
+            return {}
+        return {problem: dict(row) for problem, row in self._latest[1].items()}
 
     @property
     def stop_reason(self) -> str | None:

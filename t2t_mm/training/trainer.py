@@ -158,8 +158,6 @@ class Trainer:
     def train_and_evaluate(self) -> dict[str, dict[str, Any]]:
         """Trains up to `train_steps`, evaluating on the way and at the end.
 
-        Ctrl-C and SIGTERM stop it after the step at hand, with a checkpoint.
-
         Returns:
           The last evaluation, {problem: {metric: value}}; empty if it was stopped.
 
@@ -167,15 +165,30 @@ class Trainer:
           FloatingPointError: if too many steps of a problem were not finite; names the
             problem and the step.
         """
+        self.train()
+        if self.stopped:
+            return {}
+        step = self.state.step
+        return self._dev_watch.results_of(step) or self.evaluate(Split.EVAL)
+
+    def train(self) -> None:
+        """Trains up to `train_steps`, evaluating on the way but not at the end.
+
+        Ctrl-C and SIGTERM stop it after the step at hand, with a checkpoint. So does a
+        metric that early stopping watches.
+
+        Raises:
+          FloatingPointError: as `train_and_evaluate`.
+        """
         with self._stopping_on_signals():
-            results = self._catch_up()
+            self._catch_up()
             while not self._is_over():
                 self._train_until(self._next_pause())
                 with self._rescue.at_hand():
                     if self.stopped or self._is_time_to_save():
                         self._save()
                     if self._is_time_to_evaluate() and not self.stopped:
-                        results = self.evaluate(Split.EVAL)
+                        self.evaluate(Split.EVAL)
         with self._rescue.at_hand():
             self._save()
         if self.stopped:
@@ -185,15 +198,12 @@ class Trainer:
                 self._stop_signal,
                 self.state.step,
             )
-            return {}
-        if self._dev_watch.stop_reason:
+        elif self._dev_watch.stop_reason:
             logging.info(
                 "Stopped early at step %d: %s.",
                 self.state.step,
                 self._dev_watch.stop_reason,
             )
-        is_evaluated = results and self._is_time_to_evaluate()
-        return results if is_evaluated else self.evaluate(Split.EVAL)
 
     @property
     def stopped(self) -> bool:
@@ -259,19 +269,20 @@ class Trainer:
         )
         self._dev_watch.add(self.state.step, results)
 
-    def _catch_up(self) -> dict[str, dict[str, Any]]:
+    def _catch_up(self) -> None:
         """Makes up for the evaluation of this step, if the run died on the way there.
 
-        Its checkpoint was written before. Returns the results, if it was due.
+        Its checkpoint was written before.
         """
         step, is_due = self.state.step, self._is_time_to_evaluate()
         results = self._history.recorded(step, Split.EVAL)
         if is_due and results.keys() == self.state.counts.keys():
             self._heed(results)
-            return results
+            return
         if is_due or step >= self._config.train_steps:
             self._history.forget(step, Split.EVAL)
-        return self.evaluate(Split.EVAL) if is_due else {}
+        if is_due:
+            self.evaluate(Split.EVAL)
 
     def _stopping_on_signals(self) -> "_Stopping":
         return _Stopping(self)
