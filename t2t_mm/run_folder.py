@@ -16,11 +16,12 @@ import json
 import os
 import pathlib
 import shutil
-import typing
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from t2t_mm import __version__, hparam, problem, registry
+from absl import logging
+
+from t2t_mm import __version__, checkpoint_files, hparam, problem, registry
 from t2t_mm.data import class_targets
 from t2t_mm.features import FeatureSpec, SpaceId
 
@@ -103,13 +104,13 @@ def _sha256(path: str) -> str:
     return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
 
 
-def write(description: RunDescription, output_dir: str, data_dir: str) -> None:
+def write(description: RunDescription, output_dir: str, *sources: str) -> None:
     """Writes `config.json` and copies the vocabularies, each whole or not at all.
 
     Args:
       description: what to write.
       output_dir: where to.
-      data_dir: where those vocabularies are that `output_dir` does not have.
+      *sources: folders, of which the first that has a vocabulary gives it.
 
     Raises:
       PermissionError: if the folder cannot be written; says so.
@@ -119,8 +120,13 @@ def write(description: RunDescription, output_dir: str, data_dir: str) -> None:
         path = os.path.join(output_dir, name)
         if os.path.exists(path) and _sha256(path) == sha256:
             continue
+        places = [os.path.join(folder, name) for folder in sources]
+        place = next(filter(os.path.exists, places), None)
+        if place is None:  # of a retired problem, and the run's own folder is gone
+            logging.warning("'%s' is in none of %s.", name, ", ".join(sources))
+            continue
         partial = os.path.join(output_dir, f".{name}.partial")
-        shutil.copyfile(os.path.join(data_dir, name), partial)
+        shutil.copyfile(place, partial)
         os.replace(partial, path)
     partial = os.path.join(output_dir, f".{CONFIG_FILE}.partial")
     with open(partial, "w", encoding="utf-8") as file:
@@ -227,11 +233,9 @@ def latest_checkpoint(output_dir: str) -> str:
     Raises:
       FileNotFoundError: if there is none yet.
     """
-    import tensorflow as tf  # late: reading a description needs none
-
-    path = tf.train.latest_checkpoint(output_dir)
-    if path is None:
+    paths = checkpoint_files.candidates(output_dir)
+    if not paths:
         raise FileNotFoundError(
             f"'{output_dir}' has no checkpoint yet. Train with t2t-trainer first."
         )
-    return typing.cast(str, path)
+    return paths[0]

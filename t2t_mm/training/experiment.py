@@ -8,8 +8,17 @@ from typing import Any
 import tensorflow as tf
 from absl import logging
 
-from t2t_mm import averaging, hparam, model, problem, registry, run_folder
+from t2t_mm import (
+    averaging,
+    hparam,
+    model,
+    problem,
+    registry,
+    run_folder,
+)
 from t2t_mm.data import mixing, pipeline, vocabulary
+from t2t_mm.decoding import decoded_scores
+from t2t_mm.decoding.decode_config import DecodeConfig
 from t2t_mm.features import Split
 from t2t_mm.training import (
     evaluation,
@@ -116,6 +125,9 @@ def build(
         _make_evaluator(net, problems, of_problems, config, data_dir),
         config=config,
         output_dir=output_dir,
+        describe=lambda folder: run_folder.write(
+            description, folder, data_dir, output_dir
+        ),
         average=average,
     )
 
@@ -192,11 +204,20 @@ def _make_evaluator(
             problems[name], split, data_dir, of_problems[name], most
         )
 
+    decoded = None
+    if config.eval_decode:
+        decoded = decoded_scores.DecodedScores(
+            net,
+            data_dir=data_dir,
+            max_batches=config.eval_decode,
+            config=DecodeConfig(),
+        ).evaluate
     return evaluation.Evaluator(
         net,
         {name: entry.metrics for name, entry in problems.items()},
         make_batches,
         jit_compile=config.jit_compile,
+        decoded=decoded,
     )
 
 

@@ -5,18 +5,15 @@ its state. The body is whole; what falls away are nets that other problems use a
 """
 
 import dataclasses
-import glob
 import math
 import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import tensorflow as tf
-
-from t2t_mm import averaging, hparam, registry, run_folder
+from t2t_mm import averaging, checkpoint_files, hparam, registry, run_folder
 from t2t_mm import model as model_lib
 from t2t_mm.data import mixing, vocabulary
-from t2t_mm.training import checkpoint, learning_rate, optimizers
+from t2t_mm.training import checkpoint, learning_rate, optimizers, retention
 
 
 class Size(NamedTuple):
@@ -85,7 +82,7 @@ def _check(
             f"The run in '{output_dir}' does not know {', '.join(unknown)}. It knows "
             f"{', '.join(sorted(joint.problems))}."
         )
-    if run_folder.exists(to_dir) or tf.train.latest_checkpoint(to_dir):
+    if run_folder.exists(to_dir) or checkpoint_files.are_in(to_dir):
         raise ValueError(f"--to must be a folder without a run; '{to_dir}' has one.")
     if joint.weights_only:
         raise ValueError(
@@ -159,8 +156,9 @@ def _save(
         average = averaging.WeightAverage(net.trainable_variables, decay)
     state = checkpoint.RunState(net.problems)
     optimizer = optimizers.make_optimizer(trained, joint.hparams)
+    keep = retention.Retention(newest=1)
     whole = checkpoint.Checkpoints(
-        net, optimizer, state, to_dir, keep=1, average=average
+        net, optimizer, state, to_dir, keep=keep, average=average
     )
     whole.restore_part(path)
     if not weights_only:
@@ -169,7 +167,7 @@ def _save(
     if average is not None:
         average.apply(net.trainable_variables)
     nothing = optimizers.make_optimizer([], joint.hparams)
-    checkpoint.Checkpoints(net, nothing, state, to_dir, keep=1).save()
+    checkpoint.Checkpoints(net, nothing, state, to_dir, keep=keep).save()
     return state.step
 
 
@@ -178,4 +176,4 @@ def _count(net: model_lib.Model) -> int:
 
 
 def _file_size(path: str) -> int:
-    return sum(os.path.getsize(file) for file in glob.glob(f"{glob.escape(path)}.*"))
+    return sum(map(os.path.getsize, checkpoint_files.files(path)))

@@ -4,17 +4,16 @@ import dataclasses
 import os
 from collections.abc import Sequence
 
-import tensorflow as tf
 from absl import logging
 
-from t2t_mm import averaging, run_folder
+from t2t_mm import averaging, best_checkpoints, checkpoint_files, run_folder
 from t2t_mm import model as model_lib
 from t2t_mm.training import (
     checkpoint,
     optimizers,
+    retention,
     run_changes,
     scope_pairs,
-    stored_checkpoint,
     warm_start,
 )
 from t2t_mm.training.warm_start_config import WarmStartConfig
@@ -40,8 +39,8 @@ def describe(
       ValueError: if the command does not fit the run that is there.
     """
     run_changes.check_changeable(may_change)
-    path = tf.train.latest_checkpoint(output_dir)
-    if path is None:
+    if not checkpoint_files.are_in(output_dir):
+        _check_no_best_ones(output_dir)
         if config is None:
             return asked_for
         event = {"step": 0, _EVENT: os.path.abspath(config.path)}
@@ -58,9 +57,18 @@ def describe(
         before,
         asked_for,
         output_dir,
-        step=stored_checkpoint.StoredCheckpoint(path).step,
+        step=checkpoint_files.step_of(run_folder.latest_checkpoint(output_dir)),
         may_change=may_change,
     )
+
+
+def _check_no_best_ones(output_dir: str) -> None:
+    if best_checkpoints.read_all(output_dir):
+        raise ValueError(
+            f"'{output_dir}/{best_checkpoints.FOLDER}' has the best checkpoints of an "
+            "earlier run, whose other ones are gone. Move it away, or choose another "
+            "--output_dir."
+        )
 
 
 def _check_not_another(
@@ -106,7 +114,7 @@ def take_over_weights(
       data_dir: folder of the vocabularies.
       output_dir: folder of the run.
     """
-    if tf.train.latest_checkpoint(output_dir) is not None:
+    if checkpoint_files.are_in(output_dir):
         return
     start = warm_start.WarmStart(config)
     start.plan(model, scope_pairs.Run(description, data_dir))
@@ -117,6 +125,7 @@ def take_over_weights(
     for line in report.lines():
         logging.info("%s", line)
     report.write(output_dir)
+    keep = retention.Retention(newest=1)
     checkpoint.Checkpoints(
-        model, optimizer, state, output_dir, keep=1, average=average
+        model, optimizer, state, output_dir, keep=keep, average=average
     ).save()

@@ -9,7 +9,7 @@ import tiny_models
 from t2t_mm import averaging, registry, run_folder
 from t2t_mm.data import text_encoder
 from t2t_mm.features import FeatureSpec, SpaceId
-from t2t_mm.training import checkpoint, optimizers
+from t2t_mm.training import checkpoint, optimizers, retention
 
 LONG_AGO = "it was the best of times, it was the worst of times " * 5
 FAR_AWAY = "it was the far side of a star, it was the last of times " * 5
@@ -120,6 +120,11 @@ def write(run, folder, step=40):
     state = checkpoint.RunState(run.description.problems)
     state.step = step
     checkpoint.Checkpoints(
-        run.model, run.optimizer, state, str(folder), keep=1, average=run.average
+        run.model,
+        run.optimizer,
+        state,
+        str(folder),
+        keep=retention.Retention(newest=1),
+        average=run.average,
     ).save()
     return str(folder)

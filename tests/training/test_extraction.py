@@ -4,7 +4,7 @@ import pytest
 import stored_runs
 from t2t_mm import run_folder
 from t2t_mm.decoding import decoder
-from t2t_mm.training import checkpoint, extraction
+from t2t_mm.training import checkpoint, extraction, retention
 
 BYTES = stored_runs.text()
 TEXTS = {"inputs": BYTES, "targets": BYTES}
@@ -46,7 +46,7 @@ def test_a_part_has_all_of_its_state_and_nothing_of_others(joint, tmp_path):
         part.optimizer,
         state,
         str(tmp_path / "part"),
-        keep=1,
+        keep=retention.Retention(newest=1),
         average=part.average,
     ).restore_latest()
     assert state.step == 40
