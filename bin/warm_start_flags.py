@@ -92,8 +92,8 @@ def config(values: flags.FlagValues) -> WarmStartConfig | None:
         path=values.warm_start_from,
         step=values.warm_start_step,
         optimizer=values.warm_start_optimizer,
-        include=values.warm_start_include,
-        exclude=values.warm_start_exclude,
+        include=tuple(values.warm_start_include),
+        exclude=tuple(values.warm_start_exclude),
         renamed=dict(map(_parse_renaming, values.warm_start_rename)),
         mismatch=values.warm_start_mismatch,
     )

@@ -56,6 +56,7 @@ def test_names_of_classes_go_with_the_model(description, tmp_path):
     )
     run_folder.write(described, run, data_dir)
 
+    assert described.classes == {"image_folder": ["cat", "dog"]}
     assert problem.decode_targets([1], run) == "dog"
     assert run_folder.read(run).problems["image_folder"]["targets"].vocab_size == 2
     problem.write_class_names(["dog", "cat"], data_dir)
