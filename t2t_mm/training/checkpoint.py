@@ -10,9 +10,9 @@ from typing import Any
 import tensorflow as tf
 from absl import logging
 
-from t2t_mm import averaging, checkpoint_files
+from t2t_mm import averaging, checkpoint_difference, checkpoint_files
 from t2t_mm import model as model_lib
-from t2t_mm.training import checkpoint_difference, optimizers, retention
+from t2t_mm.training import optimizers, retention
 
 
 @dataclasses.dataclass

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from t2t_mm import averaging, checkpoint_files
-from t2t_mm.training import checkpoint, checkpoint_difference, rescue, retention
+from t2t_mm import averaging, checkpoint_difference, checkpoint_files
+from t2t_mm.training import checkpoint, rescue, retention
 
 
 class Net(tf.Module):
