@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import os
+import re
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -232,5 +233,6 @@ def _reason(error: Exception) -> str:
     """Returns why something could not be written, in one line."""
     if isinstance(error, OSError):
         return error.strerror or str(error)
-    text: str = getattr(error, "message", "") or str(error)
-    return " ".join(text.split()).removesuffix(".")
+    text = " ".join(str(getattr(error, "message", error)).split())
+    # TensorFlow says in which of its functions and operations it was.
+    return re.sub(r"\{\{.*?\}\} ?| ?\[Op:\w+\]", "", text).removesuffix(".")
