@@ -81,10 +81,12 @@ class Problem(abc.ABC):
       batch_size_means_tokens: whether `hparams.batch_size` (tokens) or
         `hparams.batch_examples` sets the size of batches.
       metrics: names of the metrics of an evaluation, which sees the true targets.
-      scores: names of the scores of decoded outputs, of those in `decoding/scores.py`
+      scores: names of the scores of decoded outputs, of those in `t2t_mm/evaluation/`
         or registered with `registry.register_score`.
       output_rule: what all outputs look like, for decoding with `constrained=true`;
         None if there is nothing to say.
+      several_references: whether records with the same inputs, such as captions of one
+        image, are scored as one example with several right outputs.
       record_types: "int64" (ids), "float32" (numbers) or "string" (bytes) for each
         feature of a record.
       record_features: which feature of a record is each feature of a batch.
@@ -108,6 +110,7 @@ class Problem(abc.ABC):
     )
     scores: ClassVar[tuple[str, ...]] = ()
     output_rule: ClassVar["output_rules.TreeRule | None"] = None
+    several_references: ClassVar[bool] = False
     record_types: ClassVar[Mapping[str, str]] = {"inputs": "int64", "targets": "int64"}
     record_features: ClassVar[Mapping[str, str]] = {
         "inputs": "inputs",

@@ -159,7 +159,7 @@ class TextTargets(TextCodec):
     """
 
     target_space: SpaceId = SpaceId.GENERIC
-    scores: ClassVar[tuple[str, ...]] = ("exact", "bleu")
+    scores: ClassVar[tuple[str, ...]] = ("exact", "bleu", "chrf")
 
     def encode_targets(self, value: str, data_dir: str) -> list[int]:
         """Returns the ids of a target text, with the one that ends it."""
