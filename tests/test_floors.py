@@ -15,7 +15,12 @@ ROOMS = {
     "layers": ("t2t_mm.layers",),
     "modality": ("t2t_mm.modality", "t2t_mm.modalities"),
     "model": ("t2t_mm.model", "t2t_mm.models", "t2t_mm.averaging"),
-    "run folder": ("t2t_mm.run_folder", "t2t_mm.step_files"),
+    "run folder": (
+        "t2t_mm.run_folder",
+        "t2t_mm.step_files",
+        "t2t_mm.checkpoint_files",
+        "t2t_mm.best_checkpoints",
+    ),
     "evaluation": ("t2t_mm.evaluation",),
     "decoding": ("t2t_mm.decoding",),
     "training": ("t2t_mm.training",),

@@ -53,6 +53,11 @@ class Evaluator:
         self._decoded = decoded
         self._steps: dict[Hashable, Callable[..., dict[str, Any]]] = {}
 
+    @property
+    def metric_names(self) -> dict[str, list[str]]:
+        """Names of the metrics of every problem, as in results."""
+        return {problem: [*names, LOSS] for problem, names in self._metrics.items()}
+
     def _step(self, problem: str) -> Callable[..., dict[str, Any]]:
         key = (self._model.graph_key(problem), tuple(self._metrics[problem]))
         if key not in self._steps:

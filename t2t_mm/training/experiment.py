@@ -8,7 +8,16 @@ from typing import Any
 import tensorflow as tf
 from absl import logging
 
-from t2t_mm import averaging, hparam, model, problem, registry, run_folder
+from t2t_mm import (
+    averaging,
+    best_checkpoints,
+    checkpoint_files,
+    hparam,
+    model,
+    problem,
+    registry,
+    run_folder,
+)
 from t2t_mm.data import mixing, pipeline, vocabulary
 from t2t_mm.decoding import decoded_scores
 from t2t_mm.decoding.decode_config import DecodeConfig
@@ -91,6 +100,7 @@ def build(
         _make_evaluator(net, problems, of_problems, config, data_dir),
         config=config,
         output_dir=output_dir,
+        describe=lambda folder: run_folder.write(description, folder, data_dir),
         average=average,
     )
 
@@ -157,7 +167,13 @@ def _claim_folder(
     description: run_folder.RunDescription, output_dir: str, data_dir: str
 ) -> None:
     """Describes the run in its folder, unless checkpoints there are of another run."""
-    if tf.train.latest_checkpoint(output_dir) is None:
+    if not checkpoint_files.are_in(output_dir):
+        if best_checkpoints.read_all(output_dir):
+            raise ValueError(
+                f"'{output_dir}/{best_checkpoints.FOLDER}' has the best checkpoints of "
+                "an earlier run, whose other ones are gone. Move it away, or choose "
+                "another --output_dir."
+            )
         run_folder.write(description, output_dir, data_dir)
     elif run_folder.exists(output_dir):
         run_folder.check_same(run_folder.read(output_dir), description, output_dir)
