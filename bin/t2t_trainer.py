@@ -26,6 +26,7 @@ says. Ctrl-C saves and stops; the same command goes on from there.
 _RUN_FLAGS = (
     "train_steps",
     "eval_steps",
+    "eval_decode",
     "eval_every_steps",
     "save_every_steps",
     "save_every_seconds",
@@ -93,6 +94,8 @@ def _define_run_flags(values: flags.FlagValues) -> None:
     steps = {
         "train_steps": "Last step; a total, not steps to add to those of a checkpoint.",
         "eval_steps": "Batches per problem and evaluation; 0 for the whole dev split.",
+        "eval_decode": "Batches per problem and evaluation to decode and score, as "
+        "decoded_bleu and the like; 0 for none.",
         "eval_every_steps": "Steps between evaluations; 0 to evaluate at the end only.",
         "save_every_steps": "Steps between checkpoints.",
         "keep_checkpoints": "How many of the newest checkpoints to keep.",

@@ -19,6 +19,9 @@ from t2t_mm import (
     run_folder,
 )
 from t2t_mm.data import mixing, pipeline, vocabulary
+from t2t_mm.decoding import decoded_scores
+from t2t_mm.decoding.decode_config import DecodeConfig
+from t2t_mm.evaluation import scores
 from t2t_mm.features import Split
 from t2t_mm.training import evaluation, learning_rate, optimizers, trainer
 from t2t_mm.training.run_config import RunConfig
@@ -196,11 +199,25 @@ def _make_evaluator(
             problems[name], split, data_dir, of_problems[name], most
         )
 
+    decoded = None
+    if config.eval_decode:
+        decoded = decoded_scores.DecodedScores(
+            net,
+            data_dir=data_dir,
+            max_batches=config.eval_decode,
+            config=DecodeConfig(),
+        ).evaluate
     return evaluation.Evaluator(
         net,
         {name: entry.metrics for name, entry in problems.items()},
         make_batches,
         jit_compile=config.jit_compile,
+        decoded=decoded,
+        decoded_names={
+            name: [scores.DECODED + score for score in entry.scores]
+            for name, entry in problems.items()
+            if decoded is not None
+        },
     )
 
 

@@ -14,6 +14,8 @@ class RunConfig:
     Attributes:
       train_steps: last step.
       eval_steps: batches per problem and evaluation; 0 for the whole dev split.
+      eval_decode: batches per problem and evaluation whose outputs are decoded and
+        scored; 0 for none.
       eval_every_steps: steps between evaluations; 0 to evaluate at the end only.
       save_every_steps: steps between checkpoints.
       save_every_seconds: seconds between checkpoints, in place of steps; 0 to go by
@@ -39,6 +41,7 @@ class RunConfig:
 
     train_steps: int = 250_000
     eval_steps: int = 100
+    eval_decode: int = 0
     eval_every_steps: int = 1000
     save_every_steps: int = 1000
     save_every_seconds: float = 0.0
@@ -70,6 +73,7 @@ class RunConfig:
             self._check_at_least(1, field)
         for field in (
             "eval_steps",
+            "eval_decode",
             "eval_every_steps",
             "save_every_seconds",
             "keep_every_hours",
