@@ -5,7 +5,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 
-import tensorflow as tf
 from absl import logging
 
 from t2t_mm import checkpoint_files
@@ -57,7 +56,7 @@ class Rescue:
                 logging.warning("%s", error)
         try:
             folder = self._save_elsewhere(step)
-        except (OSError, tf.errors.OpError) as error:
+        except OSError as error:
             logging.warning("Nor in the system's folder for temporary files: %s", error)
             return self._describe_newest()
         return (

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from t2t_mm import best_checkpoints, registry
+from t2t_mm import best_checkpoints, checkpoint_files, registry
 from t2t_mm.decoding import decoder
 from t2t_mm.features import Split
 from t2t_mm.layers import initializers
@@ -133,6 +133,16 @@ def test_a_run_stops_early_and_keeps_its_best(build, tmp_path, monkeypatch):
     monkeypatch.setattr(again, "evaluate", None)
     assert again.train_and_evaluate() == results
     assert again.state.step == 6
+
+
+def test_checkpoints_can_go_by_time(build, tmp_path):
+    config = dataclasses.replace(
+        CONFIG, train_steps=3, eval_every_steps=0, save_every_seconds=1e-6
+    )
+
+    build(config=config).train()
+
+    assert checkpoint_files.steps_on_disk(str(tmp_path / "run")) == [1, 2, 3]
 
 
 def test_metrics_that_do_not_exist_are_found_before_the_first_step(build):
