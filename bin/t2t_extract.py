@@ -42,7 +42,7 @@ def define_flags() -> flags.FlagValues:
     flags.DEFINE_string(
         "checkpoint_path",
         None,
-        "Checkpoint to use, such as run/ckpt-1000; the newest if not given.",
+        "Checkpoint to use, such as run/ckpt-1000, or best; the newest if not given.",
         flag_values=values,
     )
     return values
@@ -65,7 +65,7 @@ def main(argv: Sequence[str]) -> None:
         names,
         values.to,
         weights_only=values.weights_only,
-        checkpoint_path=values.checkpoint_path,
+        choice=values.checkpoint_path,
     )
     sys.stdout.write(
         f"{values.to}: {', '.join(names)}\n"

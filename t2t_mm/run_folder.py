@@ -21,7 +21,7 @@ from typing import Any
 
 from absl import logging
 
-from t2t_mm import __version__, checkpoint_files, hparam, problem, registry
+from t2t_mm import __version__, hparam, problem, registry
 from t2t_mm.data import class_targets
 from t2t_mm.features import FeatureSpec, SpaceId
 
@@ -225,17 +225,3 @@ def check_vocabularies(description: RunDescription, data_dir: str) -> None:
                 f"{expected[:16]}..., and '{path}' has {found[:16]}...: its ids mean "
                 "other words. Use the data folder of the training run."
             )
-
-
-def latest_checkpoint(output_dir: str) -> str:
-    """Returns the path prefix of the newest checkpoint.
-
-    Raises:
-      FileNotFoundError: if there is none yet.
-    """
-    paths = checkpoint_files.candidates(output_dir)
-    if not paths:
-        raise FileNotFoundError(
-            f"'{output_dir}' has no checkpoint yet. Train with t2t-trainer first."
-        )
-    return paths[0]

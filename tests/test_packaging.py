@@ -78,6 +78,7 @@ def test_every_folder_of_modules_is_a_package():
 
 def test_the_commands_are_installed():
     assert sorted(SCRIPTS) == [
+        "t2t-avg-checkpoints",
         "t2t-bleu",
         "t2t-datagen",
         "t2t-decoder",
@@ -137,8 +138,12 @@ TRAINER_FOLDERS = ("--data_dir=x", "--output_dir=x")
         ),
         (
             "t2t-decoder",
-            "t2t-extract",
             ["--problem=copy_digit", "--output_dir=x", "--decode_from_file=x"],
+            "'copy_digits'",
+        ),
+        (
+            "t2t-extract",
+            ["--problem=copy_digit", "--output_dir=x", "--to=y"],
             "'copy_digits'",
         ),
     ],

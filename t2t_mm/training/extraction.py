@@ -10,7 +10,14 @@ import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from t2t_mm import averaging, checkpoint_files, hparam, registry, run_folder
+from t2t_mm import (
+    averaging,
+    checkpoint_choice,
+    checkpoint_files,
+    hparam,
+    registry,
+    run_folder,
+)
 from t2t_mm import model as model_lib
 from t2t_mm.data import mixing, vocabulary
 from t2t_mm.training import checkpoint, learning_rate, optimizers, retention
@@ -34,7 +41,7 @@ def extract(
     to_dir: str,
     *,
     weights_only: bool = False,
-    checkpoint_path: str | None = None,
+    choice: str | None = None,
 ) -> tuple[Size, Size]:
     """Writes the run of some problems of a joint run.
 
@@ -44,7 +51,7 @@ def extract(
       to_dir: folder of the new run; made if need be.
       weights_only: leave the state of the optimizer out, and averages take the place of
         weights: the folder is for decoding, and for warm starts.
-      checkpoint_path: prefix of the checkpoint's files; the newest if None.
+      choice: which checkpoint, see `checkpoint_choice`; the newest if None.
 
     Returns:
       The sizes before and after.
@@ -56,7 +63,9 @@ def extract(
     """
     registry.import_models()
     joint = run_folder.read(output_dir)
-    path = checkpoint_path or run_folder.latest_checkpoint(output_dir)
+    path = checkpoint_choice.newest(output_dir)
+    if choice is not None:
+        path = checkpoint_choice.find(output_dir, choice)
     _check(joint, output_dir, problem_names, to_dir)
     part = _describe_part(joint, problem_names, weights_only=weights_only)
     whole = _make(joint)
@@ -67,7 +76,7 @@ def extract(
     event = {"step": saved, "extracted_from": os.path.abspath(path)}
     part = dataclasses.replace(part, history=(*joint.history, event))
     run_folder.write(part, to_dir, output_dir)
-    after = Size(_count(net), _file_size(run_folder.latest_checkpoint(to_dir)))
+    after = Size(_count(net), _file_size(checkpoint_choice.newest(to_dir)))
     return before, after
 
 

@@ -6,7 +6,13 @@ from collections.abc import Sequence
 
 from absl import logging
 
-from t2t_mm import averaging, best_checkpoints, checkpoint_files, run_folder
+from t2t_mm import (
+    averaging,
+    best_checkpoints,
+    checkpoint_choice,
+    checkpoint_files,
+    run_folder,
+)
 from t2t_mm import model as model_lib
 from t2t_mm.training import (
     checkpoint,
@@ -57,7 +63,7 @@ def describe(
         before,
         asked_for,
         output_dir,
-        step=checkpoint_files.step_of(run_folder.latest_checkpoint(output_dir)),
+        step=checkpoint_files.step_of(checkpoint_choice.newest(output_dir)),
         may_change=may_change,
     )
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from t2t_mm import averaging, hparam, run_folder
+from t2t_mm import averaging, checkpoint_choice, hparam, run_folder
 from t2t_mm import model as model_lib
 from t2t_mm.layers import initializers
 from t2t_mm.training import (
@@ -292,7 +292,7 @@ def _locate(path: str) -> tuple[str, str]:
     """Returns the folder of a run and the prefix of a checkpoint in it."""
     if os.path.isdir(path):
         run_folder.read(path)
-        return path, run_folder.latest_checkpoint(path)
+        return path, checkpoint_choice.newest(path)
     prefix = path.removesuffix(".index")
     if not os.path.exists(f"{prefix}.index"):
         raise FileNotFoundError(

@@ -9,7 +9,7 @@ import tensorflow as tf
 from absl import logging
 
 import stored_runs
-from t2t_mm import run_folder
+from t2t_mm import checkpoint_choice, run_folder
 from t2t_mm.training import experiment, stored_checkpoint, warm_start_report
 from t2t_mm.training.run_config import RunConfig
 from t2t_mm.training.warm_start_config import WarmStartConfig
@@ -64,9 +64,7 @@ def log(monkeypatch):
 
 
 def stored(output_dir):
-    return stored_checkpoint.StoredCheckpoint(
-        run_folder.latest_checkpoint(str(output_dir))
-    )
+    return stored_checkpoint.StoredCheckpoint(checkpoint_choice.newest(str(output_dir)))
 
 
 def test_a_problem_comes_and_another_goes(build, tmp_path, log):
