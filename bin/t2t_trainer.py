@@ -8,6 +8,8 @@ from absl import flags
 
 from t2t_mm import hparam, registry
 from t2t_mm.bin import flags as common
+from t2t_mm.bin import t2t_datagen
+from t2t_mm.training import schedules
 from t2t_mm.training.run_config import RunConfig
 
 USAGE = """
@@ -70,7 +72,38 @@ def define_flags() -> flags.FlagValues:
         flag_values=values,
     )
     _define_run_flags(values)
+    _define_schedule(values)
     return values
+
+
+def _define_schedule(values: flags.FlagValues) -> None:
+    listed = "; ".join(f"{name}: {text}" for name, text in schedules.SCHEDULES.items())
+    flags.DEFINE_string(
+        "schedule",
+        schedules.DEFAULT,
+        f"What to do. {listed}. Most of Tensor2Tensor's names are known too.",
+        flag_values=values,
+    )
+    flags.DEFINE_bool(
+        "eval_use_test_set",
+        False,
+        "With --schedule=evaluate or continuous_eval: read test in place of dev.",
+        flag_values=values,
+    )
+    flags.DEFINE_float(
+        "eval_timeout_mins",
+        None,
+        "Minutes that continuous_eval waits for a checkpoint; -1 for ever. Default "
+        f"{schedules.Schedule().timeout_minutes:g}.",
+        flag_values=values,
+    )
+    flags.DEFINE_bool(
+        "generate_data",
+        False,
+        "Make the data first, as t2t-datagen does; what is there is left alone.",
+        flag_values=values,
+    )
+    common.define_tmp_dir(values)
 
 
 def _define_run_flags(values: flags.FlagValues) -> None:
@@ -116,11 +149,20 @@ def main(argv: Sequence[str]) -> None:
     )
     names = common.select_problems(values.problem)
     hparams, config = _settings(values)
-    common.make_folder("output_dir", values.output_dir)
+    schedule = schedules.parse(
+        values.schedule,
+        use_test_set=values.eval_use_test_set,
+        timeout_minutes=values.eval_timeout_mins,
+    )
+    if schedule.trains:
+        common.make_folder("output_dir", values.output_dir)
+    if values.tmp_dir and not values.generate_data:
+        raise ValueError("--tmp_dir goes with --generate_data.")
+    if values.generate_data:
+        _generate_data(values, names)
     common.import_tensorflow(values)
-    from t2t_mm.training import evaluation, experiment  # late: it imports TensorFlow
-
-    trainer = experiment.build(
+    text = schedules.run(
+        schedule,
         model_name=values.model,
         hparams_set=values.hparams_set,
         hparams=hparams,
@@ -130,9 +172,16 @@ def main(argv: Sequence[str]) -> None:
         output_dir=values.output_dir,
         usr_dir=values.t2t_usr_dir,
     )
-    results = trainer.train_and_evaluate()
-    if results:
-        sys.stdout.write(evaluation.format_table(results) + "\n")
+    if text:
+        sys.stdout.write(text + "\n")
+
+
+def _generate_data(values: flags.FlagValues, names: Sequence[str]) -> None:
+    arguments = [f"--problem={','.join(names)}"]
+    for flag in ("data_dir", "tmp_dir", "t2t_usr_dir"):
+        if values[flag].value:
+            arguments.append(f"--{flag}={values[flag].value}")
+    t2t_datagen.main([t2t_datagen.PROGRAM, *arguments])
 
 
 def _settings(values: flags.FlagValues) -> tuple[hparam.HParams, RunConfig]:

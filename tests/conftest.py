@@ -73,3 +73,17 @@ def small_hparams():
         learning_rate_constant=3e-3,
         learning_rate_warmup_steps=3,
     )
+
+
+@pytest.fixture(scope="session")
+def smallest_hparams(registrations):
+    """A Transformer of one layer, which is traced in no time."""
+    return dataclasses.replace(
+        registry.HPARAMS.get("transformer_tiny")(),
+        batch_size=128,
+        max_buckets=2,
+        hidden_size=8,
+        filter_size=12,
+        num_heads=2,
+        num_hidden_layers=1,
+    )

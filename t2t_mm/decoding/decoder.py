@@ -257,21 +257,32 @@ def load_model(output_dir: str, checkpoint_path: str | None = None) -> model_lib
     model = registry.MODELS.get(description.model)(
         description.hparams, description.problems, name=description.model
     )
+    restore_weights(model, path)
+    return model
+
+
+def restore_weights(model: model_lib.Model, checkpoint_path: str) -> None:
+    """Gives a model the weights of a checkpoint; if there are, their averages.
+
+    Raises:
+      FileNotFoundError: if there is no such checkpoint.
+    """
     average, parts = None, {}
-    if description.hparams.ema_decay:
+    if model.hparams.ema_decay:
         average = averaging.WeightAverage(
-            model.trainable_variables, description.hparams.ema_decay
+            model.trainable_variables, model.hparams.ema_decay
         )
         parts["average"] = average
     try:
-        status = tf.train.Checkpoint(model=model, **parts).restore(path)
+        status = tf.train.Checkpoint(model=model, **parts).restore(checkpoint_path)
     except tf.errors.NotFoundError:
-        raise FileNotFoundError(f"There is no checkpoint '{path}'.") from None
+        raise FileNotFoundError(
+            f"There is no checkpoint '{checkpoint_path}'."
+        ) from None
     # Slots and counters stay behind; every variable of the model must be there.
     status.assert_existing_objects_matched().expect_partial()
     if average is not None:
         average.apply(model.trainable_variables)
-    return model
 
 
 def _check_registrations(

@@ -142,14 +142,23 @@ class Trainer:
     def train_and_evaluate(self) -> dict[str, dict[str, Any]]:
         """Trains up to `train_steps`, evaluating on the way and at the end.
 
-        Ctrl-C and SIGTERM stop it after the step at hand, with a checkpoint.
-
         Returns:
           The last evaluation, {problem: {metric: value}}; empty if it was stopped.
 
         Raises:
           FloatingPointError: if too many steps of a problem were not finite; names the
             problem and the step.
+        """
+        self.train()
+        return {} if self.stopped else self.evaluate(Split.EVAL)
+
+    def train(self) -> None:
+        """Trains up to `train_steps`, evaluating on the way but not at the end.
+
+        Ctrl-C and SIGTERM stop it after the step at hand, with a checkpoint.
+
+        Raises:
+          FloatingPointError: as `train_and_evaluate`.
         """
         with self._stopping_on_signals():
             self._recall_losses()
@@ -167,8 +176,6 @@ class Trainer:
                 self._stop_signal,
                 self.state.step,
             )
-            return {}
-        return self.evaluate(Split.EVAL)
 
     @property
     def stopped(self) -> bool:
