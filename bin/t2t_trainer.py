@@ -31,6 +31,9 @@ _RUN_FLAGS = (
     "save_every_steps",
     "keep_checkpoints",
     "log_every_steps",
+    "show_samples",
+    "show_every_evals",
+    "profile",
     "max_skipped_steps",
     "jit_compile",
     "seed",
@@ -115,6 +118,9 @@ def _define_run_flags(values: flags.FlagValues) -> None:
         "save_every_steps": "Steps between checkpoints.",
         "keep_checkpoints": "How many checkpoints to keep.",
         "log_every_steps": "Steps between two lines of progress.",
+        "show_samples": "Examples of dev per problem whose outputs, pictures and "
+        "attention TensorBoard shows; 0 for none.",
+        "show_every_evals": "Evaluations between two times that it does.",
         "max_skipped_steps": "Steps in a row of a problem that may be skipped because "
         "something is not finite; one more stops the run.",
         "seed": "Seeds initial values, dropout, mixing and the order of the data.",
@@ -129,6 +135,13 @@ def _define_run_flags(values: flags.FlagValues) -> None:
         "'equal', 'temperature:2', 'capped:9000', weights 'wmt_ende:3,imagenet:1', a "
         "schedule 'step @0 a=1 b=1 @5000 b=1', or 'adaptive' by dev losses. Default: "
         "that of the hparams set.",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "profile",
+        None,
+        "START:STOP, steps to profile for TensorBoard, such as 200:210. To look at it, "
+        "pip install xprof.",
         flag_values=values,
     )
     flags.DEFINE_bool(

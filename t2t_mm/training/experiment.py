@@ -11,7 +11,8 @@ from absl import logging
 from t2t_mm import hparam, model, problem, registry, run_folder
 from t2t_mm.data import mixing, pipeline, vocabulary
 from t2t_mm.features import Split
-from t2t_mm.training import evaluation, learning_rate, preflight, trainer
+from t2t_mm.training import evaluation, history, learning_rate, preflight, trainer
+from t2t_mm.training import samples as samples_lib
 from t2t_mm.training.parts import Parts
 from t2t_mm.training.run_config import RunConfig
 
@@ -40,6 +41,12 @@ def build(
     check_folder(parts.description, output_dir)
     if tf.train.latest_checkpoint(output_dir) is None:
         run_folder.write(parts.description, output_dir, data_dir)
+        history.write_hparams(parts.model.hparams, output_dir)
+    samples = None
+    if config.show_samples and config.eval_every_steps:
+        samples = samples_lib.Samples(
+            parts.model, parts.problems, data_dir, count=config.show_samples
+        )
     _log_summary(parts.model, parts.batches, parts.schedule)
     preflight.log_state(parts)
     return trainer.Trainer(
@@ -52,6 +59,7 @@ def build(
         config=config,
         output_dir=output_dir,
         average=parts.average,
+        samples=samples,
     )
 
 

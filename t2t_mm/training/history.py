@@ -4,6 +4,8 @@
 a resumed run first drops what lies after the step from which it goes on.
 """
 
+import contextlib
+import dataclasses
 import json
 import os
 from collections.abc import Mapping
@@ -11,7 +13,10 @@ from typing import Any
 
 import tensorflow as tf
 
+from t2t_mm import hparam
+
 METRICS_FILE = "metrics.jsonl"
+SUMMARIES = "summaries"  # folder that TensorBoard reads
 
 
 class History:
@@ -37,10 +42,7 @@ class History:
         self, step: int, problem: str, split: str, values: Mapping[str, Any]
     ) -> None:
         """Records values of one problem; lists in nested ones become histograms."""
-        if split not in self._writers:
-            folder = os.path.join(self._output_dir, "summaries", split)
-            self._writers[split] = tf.summary.create_file_writer(folder)
-        with self._writers[split].as_default(step=step):
+        with self.summaries(step, split):
             for name, value in values.items():
                 if not isinstance(value, dict):
                     tf.summary.scalar(f"{problem}/{name}", value)
@@ -54,10 +56,32 @@ class History:
         with open(self._path, "a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
 
+    def summaries(
+        self, step: int, split: str
+    ) -> contextlib.AbstractContextManager[object]:
+        """Sends what `tf.summary` is given in a context to TensorBoard."""
+        if split not in self._writers:
+            folder = os.path.join(self._output_dir, SUMMARIES, split)
+            self._writers[split] = tf.summary.create_file_writer(folder)
+        return self._writers[split].as_default(step=step)
+
     def flush(self) -> None:
         """Makes everything so far visible to TensorBoard."""
         for writer in self._writers.values():
             writer.flush()
+
+
+def write_hparams(hparams: hparam.HParams, output_dir: str) -> None:
+    """Tells TensorBoard's table of runs about the settings of one."""
+    from tensorboard.plugins.hparams import api  # late: it takes a while
+
+    values = {
+        field: value if isinstance(value, bool | int | float) else str(value)
+        for field, value in dataclasses.asdict(hparams).items()
+    }
+    folder = os.path.join(output_dir, SUMMARIES)
+    with tf.summary.create_file_writer(folder).as_default():
+        api.hparams(values, trial_id=os.path.abspath(output_dir))
 
 
 def read(output_dir: str) -> list[dict[str, Any]]:

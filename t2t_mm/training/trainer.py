@@ -6,6 +6,7 @@ a run that is stopped and started again computes the same bits as one that was n
 """
 
 import dataclasses
+import os
 import signal
 import time
 import types
@@ -24,9 +25,11 @@ from t2t_mm.training import (
     evaluation,
     history,
     optimizers,
+    profiling,
     progress,
     updates,
 )
+from t2t_mm.training import samples as samples_lib
 from t2t_mm.training.run_config import RunConfig
 
 Features = Mapping[str, tf.Tensor]
@@ -69,6 +72,7 @@ class Trainer:
         config: RunConfig,
         output_dir: str,
         average: averaging.WeightAverage | None = None,
+        samples: samples_lib.Samples | None = None,
     ) -> None:
         """Restores the newest checkpoint of `output_dir`, if there is one.
 
@@ -82,6 +86,7 @@ class Trainer:
           config: how to run.
           output_dir: folder of the run.
           average: of the trained variables, to evaluate with; None for none.
+          samples: of the same model, to show in TensorBoard; None for none.
         """
         self._model = model
         self._sources = sources
@@ -106,6 +111,10 @@ class Trainer:
             self.state, config.train_steps, max_skipped_steps=config.max_skipped_steps
         )
         self._history = history.History(output_dir, first_step=self.state.step)
+        self._samples = samples
+        self._profiler = profiling.Profiler(
+            config.profiled_steps, os.path.join(output_dir, history.SUMMARIES)
+        )
         self._iterators: dict[str, Iterator[Features]] = {}
         self._stop_signal: str | None = None
 
@@ -168,6 +177,8 @@ class Trainer:
                     self._checkpoints.save()
                 if self._is_time_to_evaluate() and not self.stopped:
                     self.evaluate(Split.EVAL)
+        self._progress.close()
+        self._profiler.stop()
         self._checkpoints.save()
         if self.stopped:
             logging.warning(
@@ -186,7 +197,8 @@ class Trainer:
         config, step = self._config, self.state.step
         periods = [config.save_every_steps, config.log_every_steps]
         periods += [config.eval_every_steps] if config.eval_every_steps else []
-        return min(config.train_steps, *(step + p - step % p for p in periods))
+        pauses = [step + p - step % p for p in periods] + self._profiler.pauses(step)
+        return min(config.train_steps, *pauses)
 
     def _is_time_to_evaluate(self) -> bool:
         every, step = self._config.eval_every_steps, self.state.step
@@ -194,6 +206,7 @@ class Trainer:
         return is_due and step < self._config.train_steps
 
     def _train_until(self, pause: int) -> None:
+        self._profiler.at(self.state.step)
         since = time.monotonic()
         while self.state.step < pause and not self.stopped:
             for problem, output in self._train_step():
@@ -203,18 +216,41 @@ class Trainer:
         for problem, values in means.items():
             values["learning_rate"] *= self._sources[problem].rate_factor
             self._history.write(step, problem, Split.TRAIN, values)
+        self._record_gradient_norms()
         self._history.flush()
+
+    def _record_gradient_norms(self) -> None:
+        modules = self._updates.modules
+        with self._history.summaries(self.state.step, Split.TRAIN):
+            for problem, update in self._progress.latest_updates.items():
+                for module, norm in modules.by_name(update.module_norms).items():
+                    tf.summary.scalar(f"{problem}/gradient_norm/{module}", norm)
 
     def evaluate(self, split: Split) -> dict[str, dict[str, Any]]:
         """Evaluates all problems on a split and records the results."""
         with self._updates.averaged():
             results = self._evaluator.evaluate(split)
+            self._show_samples(split)
+        self._record_parameter_norms()
         if split == Split.EVAL:
             self._record_losses(results)
         for problem, values in results.items():
             self._history.write(self.state.step, problem, split, values)
         self._history.flush()
         return results
+
+    def _show_samples(self, split: Split) -> None:
+        every, step = self._config.eval_every_steps, self.state.step
+        if self._samples is None or not every or step % every:
+            return
+        if step // every % self._config.show_every_evals == 0:
+            with self._history.summaries(step, split):
+                self._samples.write()
+
+    def _record_parameter_norms(self) -> None:
+        with self._history.summaries(self.state.step, Split.TRAIN):
+            for module, norm in self._updates.parameter_norms().items():
+                tf.summary.scalar(f"parameter_norm/{module}", norm)
 
     def _record_losses(self, results: Mapping[str, Mapping[str, Any]]) -> None:
         self.state.record_losses(
