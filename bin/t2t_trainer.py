@@ -8,7 +8,7 @@ from absl import flags
 
 from t2t_mm import hparam, registry
 from t2t_mm.bin import flags as common
-from t2t_mm.bin import t2t_datagen
+from t2t_mm.bin import search_flags, t2t_datagen
 from t2t_mm.training import schedules
 from t2t_mm.training.run_config import RunConfig
 
@@ -76,6 +76,7 @@ def define_flags() -> flags.FlagValues:
     )
     _define_run_flags(values)
     _define_schedule(values)
+    search_flags.define(values)
     return values
 
 
@@ -173,6 +174,10 @@ def main(argv: Sequence[str]) -> None:
         raise ValueError("--tmp_dir goes with --generate_data.")
     if values.generate_data:
         _generate_data(values, names)
+    if values.hparams_range:
+        sys.stdout.write(search_flags.run(values, hparams, seed=config.seed) + "\n")
+        return
+    search_flags.check_unused(values)
     common.import_tensorflow(values)
     text = schedules.run(
         schedule,

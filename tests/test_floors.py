@@ -10,7 +10,12 @@ FOLDERS = ("t2t_mm", "problems", "hparams", "bin")
 
 # Rooms, and the modules in them by the beginning of their names.
 ROOMS = {
-    "ground": ("t2t_mm.registry", "t2t_mm.features", "t2t_mm.hparam"),
+    "ground": (
+        "t2t_mm.registry",
+        "t2t_mm.features",
+        "t2t_mm.hparam",
+        "t2t_mm.hparam_range",
+    ),
     "data": ("t2t_mm.problem", "t2t_mm.data"),
     "layers": ("t2t_mm.layers",),
     "modality": ("t2t_mm.modality", "t2t_mm.modalities"),
@@ -18,6 +23,7 @@ ROOMS = {
     "run folder": ("t2t_mm.run_folder",),
     "evaluation": ("t2t_mm.evaluation",),
     "decoding": ("t2t_mm.decoding",),
+    "search": ("t2t_mm.hparams_search",),
     "training": ("t2t_mm.training",),
     "reporting": ("t2t_mm.reporting",),
     "problems": ("t2t_mm.problems",),
@@ -35,7 +41,8 @@ MAY_IMPORT = {
     "evaluation": {"ground", "data", "evaluation"},
     "decoding": BOTH_TOWERS | {"run folder", "evaluation", "decoding"},
     "training": BOTH_TOWERS | {"run folder", "evaluation", "decoding", "training"},
-    "reporting": set(ROOMS) - {"problems", "hparams", "bin"},
+    "search": {"ground", "training", "search"},
+    "reporting": set(ROOMS) - {"problems", "hparams", "bin", "search"},
     "problems": {"ground", "data", "problems"},
     "hparams": {"ground", "model", "hparams"},
     "bin": set(ROOMS),
@@ -46,6 +53,7 @@ ONLY_IN = {
     "tensorflow.keras": (),
     "tf_keras": (),
     "gin": ("t2t_mm.hparam",),
+    "optuna": ("t2t_mm.hparams_search",),
     "absl.flags": ("t2t_mm.bin",),
     "absl.app": ("t2t_mm.bin",),
 }
