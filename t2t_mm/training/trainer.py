@@ -224,7 +224,8 @@ class Trainer:
         with self._history.summaries(self.state.step, Split.TRAIN):
             for problem, update in self._progress.latest_updates.items():
                 for module, norm in modules.by_name(update.module_norms).items():
-                    tf.summary.scalar(f"{problem}/gradient_norm/{module}", norm)
+                    if norm:  # else the problem does not use it
+                        tf.summary.scalar(f"{problem}/gradient_norms/{module}", norm)
 
     def evaluate(self, split: Split) -> dict[str, dict[str, Any]]:
         """Evaluates all problems on a split and records the results."""
