@@ -15,11 +15,10 @@ import json
 import os
 import pathlib
 import shutil
-import typing
 from collections.abc import Mapping
 from typing import Any
 
-from t2t_mm import hparam, problem, registry
+from t2t_mm import checkpoint_files, hparam, problem, registry
 from t2t_mm.features import FeatureSpec, SpaceId
 
 CONFIG_FILE = "config.json"
@@ -210,11 +209,9 @@ def latest_checkpoint(output_dir: str) -> str:
     Raises:
       FileNotFoundError: if there is none yet.
     """
-    import tensorflow as tf  # late: reading a description needs none
-
-    path = tf.train.latest_checkpoint(output_dir)
-    if path is None:
+    paths = checkpoint_files.candidates(output_dir)
+    if not paths:
         raise FileNotFoundError(
             f"'{output_dir}' has no checkpoint yet. Train with t2t-trainer first."
         )
-    return typing.cast(str, path)
+    return paths[0]

@@ -1,20 +1,19 @@
 """Evaluating the checkpoints of a run from outside of it.
 
-Only checkpoints that the folder's `checkpoint` file names are read: it is written last,
-so these are whole. Results go to files of their own, below `eval/`, so that a trainer
-may be at work in the same folder: `eval/metrics.jsonl` and `eval/summaries`.
+Only checkpoints that the folder's list names are read: they are whole. Results go to
+files of their own, `eval/metrics.jsonl` and `eval/summaries`, so that a trainer may be
+at work in the same folder.
 """
 
 import os
-import re
 import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
-import tensorflow as tf
 from absl import logging
 
+from t2t_mm import checkpoint_files
 from t2t_mm.decoding import decoder
 from t2t_mm.features import Split
 from t2t_mm.training import experiment, history
@@ -60,13 +59,13 @@ class CheckpointEvaluations:
         Raises:
           FileNotFoundError: if there is none.
         """
-        paths = complete_checkpoints(self._output_dir)
-        if not paths:
+        steps = self._listed_steps()
+        if not steps:
             raise FileNotFoundError(
                 f"'{self._output_dir}' has no checkpoint yet. Train with t2t-trainer "
                 "first."
             )
-        return self._evaluate(paths[-1])
+        return self._evaluate(steps[-1])
 
     def watch(
         self,
@@ -93,8 +92,7 @@ class CheckpointEvaluations:
         results: Results = {}
         since, announced = clock(), False
         while max(self._done, default=-1) < train_steps:
-            paths = complete_checkpoints(self._output_dir)
-            waiting = [path for path in paths if step_of(path) not in self._done]
+            waiting = [s for s in self._listed_steps() if s not in self._done]
             if waiting:
                 results = self._evaluate_if_there(waiting[0], len(waiting)) or results
                 since, announced = clock(), False
@@ -113,25 +111,29 @@ class CheckpointEvaluations:
             wait(POLL_SECONDS)
         return results
 
-    def _evaluate_if_there(self, path: str, waiting: int) -> Results:
+    def _listed_steps(self) -> list[int]:
+        listed = checkpoint_files.read_list(self._output_dir).listed
+        return sorted(entry.step for entry in listed)
+
+    def _evaluate_if_there(self, step: int, waiting: int) -> Results:
         if waiting > 1:
             logging.info("%d checkpoints wait to be evaluated", waiting)
         try:
-            return self._evaluate(path)
+            return self._evaluate(step)
         except FileNotFoundError:
-            self._done.add(step_of(path))
+            self._done.add(step)
             logging.warning(
-                "%s was deleted before it was evaluated: evaluating takes longer than "
-                "--save_every_steps steps of training. Keep more of them, with "
-                "--keep_checkpoints, or evaluate fewer batches, with --eval_steps.",
-                path,
+                "The checkpoint of step %d was deleted before it was evaluated: that "
+                "takes longer than training from one to the next. Keep more of them, "
+                "with --keep_checkpoints, or evaluate less, with --eval_steps.",
+                step,
             )
             return {}
 
-    def _evaluate(self, path: str) -> Results:
+    def _evaluate(self, step: int) -> Results:
+        path = checkpoint_files.prefix(self._output_dir, step)
         experiment.check_folder(self._parts.description, self._output_dir)
         decoder.restore_weights(self._parts.model, path)
-        step = step_of(path)
         logging.info("evaluating | step %d | %s", step, path)
         results = self._parts.evaluator.evaluate(self._split)
         if step not in self._done:
@@ -140,16 +142,3 @@ class CheckpointEvaluations:
             self._history.flush()
         self._done.add(step)
         return results
-
-
-def complete_checkpoints(output_dir: str) -> list[str]:
-    """Returns the prefixes of the checkpoints of a folder that are whole, by step."""
-    state = tf.train.get_checkpoint_state(output_dir)
-    paths = list(state.all_model_checkpoint_paths) if state else []
-    return sorted((path for path in paths if step_of(path) >= 0), key=step_of)
-
-
-def step_of(path: str) -> int:
-    """Returns the step of a checkpoint; -1 if its name does not end in one."""
-    match = re.search(r"-(\d+)$", path)
-    return int(match.group(1)) if match else -1

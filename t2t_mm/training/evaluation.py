@@ -28,6 +28,7 @@ class Evaluator:
         make_batches: Callable[[str, Split], Iterable[Mapping[str, tf.Tensor]]],
         *,
         jit_compile: bool = False,
+        decoded: Callable[[str, Split], Mapping[str, float]] | None = None,
     ) -> None:
         """Creates an evaluator.
 
@@ -36,6 +37,8 @@ class Evaluator:
           metric_names: names of metrics by problem.
           make_batches: returns the batches of a problem and a split, in order.
           jit_compile: compile the step with XLA.
+          decoded: returns scores of decoded outputs of a problem and a split, by name;
+            None to decode nothing.
 
         Raises:
           LookupError: for a metric that does not exist.
@@ -47,7 +50,13 @@ class Evaluator:
         }
         self._make_batches = make_batches
         self._jit_compile = jit_compile
+        self._decoded = decoded
         self._steps: dict[Hashable, Callable[..., dict[str, Any]]] = {}
+
+    @property
+    def metric_names(self) -> dict[str, list[str]]:
+        """Names of the metrics of every problem, as in results."""
+        return {problem: [*names, LOSS] for problem, names in self._metrics.items()}
 
     def _step(self, problem: str) -> Callable[..., dict[str, Any]]:
         key = (self._model.graph_key(problem), tuple(self._metrics[problem]))
@@ -76,13 +85,16 @@ class Evaluator:
     def evaluate(self, split: Split) -> dict[str, dict[str, Any]]:
         """Returns metrics by problem.
 
-        Each has a float per metric, and dicts by name of the layer: under "expert_load"
-        the share of positions that went to each expert, under "gate_entropy" the mean
-        entropy of the gate's distribution, in nats.
+        Each has a float per metric and per score of decoded outputs, and dicts by name
+        of the layer: under "expert_load" the share of positions that went to each
+        expert, under "gate_entropy" the mean entropy of the gate's distribution, in
+        nats.
         """
         results = {}
         for problem in self._metrics:
-            results[problem] = self._evaluate_problem(problem, split)
+            results[problem] = self.evaluate_problem(problem, split)
+            if self._decoded is not None:
+                results[problem] |= self._decoded(problem, split)
             scores = " ".join(
                 f"{name} {value:.4f}" for name, value in scalars(results[problem])
             )
@@ -90,7 +102,8 @@ class Evaluator:
         _log_experts(split, results)
         return results
 
-    def _evaluate_problem(self, problem: str, split: Split) -> dict[str, Any]:
+    def evaluate_problem(self, problem: str, split: Split) -> dict[str, Any]:
+        """Returns the metrics of one problem; nothing is decoded or logged."""
         step = self._step(problem)
         sums: Any = None
         for features in self._make_batches(problem, split):

@@ -8,8 +8,18 @@ from typing import Any
 import tensorflow as tf
 from absl import logging
 
-from t2t_mm import hparam, model, problem, registry, run_folder
+from t2t_mm import (
+    best_checkpoints,
+    checkpoint_files,
+    hparam,
+    model,
+    problem,
+    registry,
+    run_folder,
+)
 from t2t_mm.data import mixing, pipeline, vocabulary
+from t2t_mm.decoding import decoded_scores
+from t2t_mm.decoding.decode_config import DecodeConfig
 from t2t_mm.features import Split
 from t2t_mm.training import evaluation, history, learning_rate, preflight, trainer
 from t2t_mm.training import samples as samples_lib
@@ -39,7 +49,7 @@ def build(
     """
     parts = prepare(config=config, data_dir=data_dir, **settings)
     check_folder(parts.description, output_dir)
-    if tf.train.latest_checkpoint(output_dir) is None:
+    if not checkpoint_files.are_in(output_dir):
         run_folder.write(parts.description, output_dir, data_dir)
         history.write_hparams(parts.model.hparams, output_dir)
     samples = None
@@ -58,6 +68,7 @@ def build(
         parts.evaluator,
         config=config,
         output_dir=output_dir,
+        describe=lambda folder: run_folder.write(parts.description, folder, data_dir),
         average=parts.average,
         samples=samples,
     )
@@ -186,7 +197,13 @@ def _rate_factors(net: model.Model, hparams: hparam.HParams) -> dict[str, float]
 
 def check_folder(description: run_folder.RunDescription, output_dir: str) -> None:
     """Raises `ValueError` if a folder has checkpoints of another run."""
-    if tf.train.latest_checkpoint(output_dir) is None:
+    if not checkpoint_files.are_in(output_dir):
+        if best_checkpoints.read_all(output_dir):
+            raise ValueError(
+                f"'{output_dir}/{best_checkpoints.FOLDER}' has the best checkpoints of "
+                "an earlier run, whose other ones are gone. Move it away, or choose "
+                "another --output_dir."
+            )
         return
     if not run_folder.exists(output_dir):
         raise ValueError(
@@ -210,11 +227,20 @@ def _make_evaluator(
             problems[name], split, data_dir, of_problems[name], most
         )
 
+    decoded = None
+    if config.eval_decode:
+        decoded = decoded_scores.DecodedScores(
+            net,
+            data_dir=data_dir,
+            max_batches=config.eval_decode,
+            config=DecodeConfig(),
+        ).evaluate
     return evaluation.Evaluator(
         net,
         {name: entry.metrics for name, entry in problems.items()},
         make_batches,
         jit_compile=config.jit_compile,
+        decoded=decoded,
     )
 
 

@@ -25,9 +25,9 @@ class Profiler:
             self._is_on = True
             logging.info("profile | from step %d to %d", step, self._steps.stop)
         elif step not in self._steps:
-            self.stop()
+            self.close()
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """Writes what was profiled so far, if anything."""
         if self._is_on:
             tf.profiler.experimental.stop()

@@ -15,9 +15,24 @@ class RunConfig:
     Attributes:
       train_steps: last step.
       eval_steps: batches per problem and evaluation; 0 for the whole dev split.
+      eval_decode: batches per problem and evaluation whose outputs are decoded and
+        scored; 0 for none.
       eval_every_steps: steps between evaluations; 0 to evaluate at the end only.
       save_every_steps: steps between checkpoints.
-      keep_checkpoints: how many to keep.
+      save_every_seconds: seconds between checkpoints, in place of steps; 0 to go by
+        steps.
+      keep_checkpoints: how many of the newest to keep.
+      keep_every_hours: hours between checkpoints that are kept for good besides; 0 for
+        none.
+      keep_best: metrics by which the best checkpoint is kept, with commas between, such
+        as "wmt_ende/accuracy"; ":max" or ":min" may follow.
+      eval_early_stopping_steps: end the run when a metric has not improved for so many
+        steps; 0 for never.
+      eval_early_stopping_metric: "problem/metric", or "metric" for the mean over the
+        problems.
+      eval_early_stopping_metric_delta: how much better is an improvement.
+      eval_early_stopping_metric_minimize: whether less is better; None to go by the
+        name of the metric.
       log_every_steps: steps between two lines of progress.
       show_samples: examples of dev per problem whose outputs, pictures and attention
         TensorBoard shows; 0 for none.
@@ -31,9 +46,17 @@ class RunConfig:
 
     train_steps: int = 250_000
     eval_steps: int = 100
+    eval_decode: int = 0
     eval_every_steps: int = 1000
     save_every_steps: int = 1000
+    save_every_seconds: float = 0.0
     keep_checkpoints: int = 20
+    keep_every_hours: float = 0.0
+    keep_best: str = ""
+    eval_early_stopping_steps: int = 0
+    eval_early_stopping_metric: str = "loss"
+    eval_early_stopping_metric_delta: float = 0.1
+    eval_early_stopping_metric_minimize: bool | None = None
     log_every_steps: int = 100
     show_samples: int = 3
     show_every_evals: int = 5
@@ -59,12 +82,23 @@ class RunConfig:
             self._check_at_least(1, field)
         for field in (
             "eval_steps",
+            "eval_decode",
             "eval_every_steps",
+            "save_every_seconds",
+            "keep_every_hours",
+            "eval_early_stopping_steps",
+            "eval_early_stopping_metric_delta",
             "max_skipped_steps",
             "show_samples",
             "seed",
         ):
             self._check_at_least(0, field)
+        for field in ("keep_best", "eval_early_stopping_steps"):
+            if getattr(self, field) and not self.eval_every_steps:
+                raise ValueError(
+                    f"`{field}` goes by evaluations, so `eval_every_steps` must be at "
+                    "least 1; got 0."
+                )
         _ = self.profiled_steps  # raises if it cannot be read
         if self.seed > _LARGEST_SEED:
             raise ValueError(

@@ -5,6 +5,7 @@ last checkpoint holds: which problem is drawn, which batch of it, every dropout 
 a run that is stopped and started again computes the same bits as one that was not.
 """
 
+import contextlib
 import dataclasses
 import os
 import signal
@@ -22,11 +23,15 @@ from t2t_mm.data import mixing
 from t2t_mm.features import Split
 from t2t_mm.training import (
     checkpoint,
+    dev_watch,
     evaluation,
     history,
     optimizers,
     profiling,
     progress,
+    rescue,
+    retention,
+    summaries,
     updates,
 )
 from t2t_mm.training import samples as samples_lib
@@ -71,6 +76,7 @@ class Trainer:
         *,
         config: RunConfig,
         output_dir: str,
+        describe: Callable[[str], None],
         average: averaging.WeightAverage | None = None,
         samples: samples_lib.Samples | None = None,
     ) -> None:
@@ -85,6 +91,7 @@ class Trainer:
           evaluator: of the same model and problems.
           config: how to run.
           output_dir: folder of the run.
+          describe: writes the description of the run to another folder.
           average: of the trained variables, to evaluate with; None for none.
           samples: of the same model, to show in TensorBoard; None for none.
         """
@@ -103,18 +110,31 @@ class Trainer:
             optimizer,
             self.state,
             output_dir,
-            keep=config.keep_checkpoints,
+            keep=retention.Retention(
+                newest=config.keep_checkpoints, every_hours=config.keep_every_hours
+            ),
             average=average,
         )
         self._checkpoints.restore_latest()
+        self._rescue = rescue.Rescue(self._checkpoints, describe)
         self._progress = progress.Progress(
             self.state, config.train_steps, max_skipped_steps=config.max_skipped_steps
         )
         self._history = history.History(output_dir, first_step=self.state.step)
-        self._samples = samples
+        self._summaries = summaries.Summaries(
+            self._history, self._updates, samples, config
+        )
         self._profiler = profiling.Profiler(
             config.profiled_steps, os.path.join(output_dir, history.SUMMARIES)
         )
+        self._dev_watch = dev_watch.DevWatch(
+            config,
+            evaluator.metric_names,
+            output_dir,
+            self._checkpoints.copy,
+            step=self.state.step,
+        )
+        self._saved_time = time.monotonic()
         self._iterators: dict[str, Iterator[Features]] = {}
         self._stop_signal: str | None = None
 
@@ -159,27 +179,35 @@ class Trainer:
             problem and the step.
         """
         self.train()
-        return {} if self.stopped else self.evaluate(Split.EVAL)
+        if self.stopped:
+            return {}
+        step = self.state.step
+        return self._dev_watch.results_of(step) or self.evaluate(Split.EVAL)
 
     def train(self) -> None:
         """Trains up to `train_steps`, evaluating on the way but not at the end.
 
-        Ctrl-C and SIGTERM stop it after the step at hand, with a checkpoint.
+        Ctrl-C and SIGTERM stop it after the step at hand, with a checkpoint. So does a
+        metric that early stopping watches.
 
         Raises:
           FloatingPointError: as `train_and_evaluate`.
         """
-        with self._stopping_on_signals():
-            self._recall_losses()
-            while self.state.step < self._config.train_steps and not self.stopped:
+        with (
+            self._stopping_on_signals(),
+            contextlib.closing(self._progress),
+            contextlib.closing(self._profiler),
+        ):
+            self._catch_up()
+            while not self._is_over():
                 self._train_until(self._next_pause())
-                if self.stopped or self.state.step % self._config.save_every_steps == 0:
-                    self._checkpoints.save()
-                if self._is_time_to_evaluate() and not self.stopped:
-                    self.evaluate(Split.EVAL)
-        self._progress.close()
-        self._profiler.stop()
-        self._checkpoints.save()
+                with self._rescue.at_hand():
+                    if self.stopped or self._is_time_to_save():
+                        self._save()
+                    if self._is_time_to_evaluate() and not self.stopped:
+                        self.evaluate(Split.EVAL)
+        with self._rescue.at_hand():
+            self._save()
         if self.stopped:
             logging.warning(
                 "Stopped by %s at step %d, which is saved; the same command goes on "
@@ -187,18 +215,39 @@ class Trainer:
                 self._stop_signal,
                 self.state.step,
             )
+        elif self._dev_watch.stop_reason:
+            logging.info(
+                "Stopped early at step %d: %s.",
+                self.state.step,
+                self._dev_watch.stop_reason,
+            )
 
     @property
     def stopped(self) -> bool:
         """Whether a signal asked the run to stop."""
         return self._stop_signal is not None
 
+    def _is_over(self) -> bool:
+        is_last = self.state.step >= self._config.train_steps
+        return is_last or self.stopped or self._dev_watch.stop_reason is not None
+
     def _next_pause(self) -> int:
         config, step = self._config, self.state.step
-        periods = [config.save_every_steps, config.log_every_steps]
+        periods = [config.log_every_steps]
+        periods += [] if config.save_every_seconds else [config.save_every_steps]
         periods += [config.eval_every_steps] if config.eval_every_steps else []
         pauses = [step + p - step % p for p in periods] + self._profiler.pauses(step)
         return min(config.train_steps, *pauses)
+
+    def _is_time_to_save(self) -> bool:
+        if self._config.save_every_seconds:
+            seconds = time.monotonic() - self._saved_time
+            return seconds >= self._config.save_every_seconds
+        return self.state.step % self._config.save_every_steps == 0
+
+    def _save(self) -> None:
+        self._checkpoints.save()
+        self._saved_time = time.monotonic()
 
     def _is_time_to_evaluate(self) -> bool:
         every, step = self._config.eval_every_steps, self.state.step
@@ -215,54 +264,49 @@ class Trainer:
         means = self._progress.flush(since, self._learning_rate(step - 1))
         for problem, values in means.items():
             values["learning_rate"] *= self._sources[problem].rate_factor
-            self._history.write(step, problem, Split.TRAIN, values)
-        self._record_gradient_norms()
-        self._history.flush()
+        with self._rescue.at_hand():
+            self._summaries.write_gradient_norms(
+                self.state.step, self._progress.latest_updates
+            )
+            self._record(Split.TRAIN, means)
 
-    def _record_gradient_norms(self) -> None:
-        modules = self._updates.modules
-        with self._history.summaries(self.state.step, Split.TRAIN):
-            for problem, update in self._progress.latest_updates.items():
-                for module, norm in modules.by_name(update.module_norms).items():
-                    if norm:  # else the problem does not use it
-                        tf.summary.scalar(f"{problem}/gradient_norms/{module}", norm)
+    def _record(self, split: Split, results: Mapping[str, Mapping[str, Any]]) -> None:
+        for problem, values in results.items():
+            self._history.write(self.state.step, problem, split, values)
+        self._history.flush()
 
     def evaluate(self, split: Split) -> dict[str, dict[str, Any]]:
         """Evaluates all problems on a split and records the results."""
         with self._updates.averaged():
             results = self._evaluator.evaluate(split)
-            self._show_samples(split)
-        self._record_parameter_norms()
+            self._summaries.show_samples(self.state.step, split)
+        self._summaries.write_parameter_norms(self.state.step)
+        self._record(split, results)
         if split == Split.EVAL:
-            self._record_losses(results)
-        for problem, values in results.items():
-            self._history.write(self.state.step, problem, split, values)
-        self._history.flush()
+            self._heed(results)
         return results
 
-    def _show_samples(self, split: Split) -> None:
-        every, step = self._config.eval_every_steps, self.state.step
-        if self._samples is None or not every or step % every:
-            return
-        if step // every % self._config.show_every_evals == 0:
-            with self._history.summaries(step, split):
-                self._samples.write()
-
-    def _record_parameter_norms(self) -> None:
-        with self._history.summaries(self.state.step, Split.TRAIN):
-            for module, norm in self._updates.parameter_norms().items():
-                tf.summary.scalar(f"parameter_norm/{module}", norm)
-
-    def _record_losses(self, results: Mapping[str, Mapping[str, Any]]) -> None:
+    def _heed(self, results: Mapping[str, Mapping[str, Any]]) -> None:
+        """Lets an evaluation on dev decide what depends on it."""
         self.state.record_losses(
             {problem: values[evaluation.LOSS] for problem, values in results.items()}
         )
+        self._dev_watch.add(self.state.step, results)
 
-    def _recall_losses(self) -> None:
-        """Evaluates again what was evaluated after the checkpoint was written."""
-        if self._schedule.mixing.is_adaptive and self._is_time_to_evaluate():
-            with self._updates.averaged():
-                self._record_losses(self._evaluator.evaluate(Split.EVAL))
+    def _catch_up(self) -> None:
+        """Makes up for the evaluation of this step, if the run died on the way there.
+
+        Its checkpoint was written before.
+        """
+        step, is_due = self.state.step, self._is_time_to_evaluate()
+        results = self._history.recorded(step, Split.EVAL)
+        if is_due and results.keys() == self.state.counts.keys():
+            self._heed(results)
+            return
+        if is_due or step >= self._config.train_steps:
+            self._history.forget(step, Split.EVAL)
+        if is_due:
+            self.evaluate(Split.EVAL)
 
     def _stopping_on_signals(self) -> "_Stopping":
         return _Stopping(self)

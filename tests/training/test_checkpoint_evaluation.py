@@ -1,8 +1,8 @@
 import dataclasses
-import os
 
 import pytest
 
+from t2t_mm import checkpoint_files
 from t2t_mm.features import Split
 from t2t_mm.training import checkpoint_evaluation, experiment, history
 from t2t_mm.training.run_config import RunConfig
@@ -56,10 +56,9 @@ def _dev_rows(folder):
 
 def _forget(folder, *steps):
     """Makes the folder name the checkpoints of these steps only."""
-    lines = [f'all_model_checkpoint_paths: "ckpt-{step}"' for step in steps]
-    (folder / "checkpoint").unlink()
-    (folder / "checkpoint").write_text(
-        "\n".join([f'model_checkpoint_path: "ckpt-{steps[-1]}"', *lines])
+    listed = [checkpoint_files.Listed(step=step, time=1.0) for step in steps]
+    checkpoint_files.write_list(
+        str(folder), checkpoint_files.CheckpointList(listed=listed)
     )
 
 
@@ -117,12 +116,15 @@ def test_a_wait_without_a_checkpoint_ends(tmp_path, parts):
         evaluations.evaluate_newest()
 
 
-def test_files_that_are_not_listed_yet_are_not_read(copy_dir):
+def test_files_that_are_not_listed_yet_are_not_read(copy_dir, parts):
     _forget(copy_dir, 2)
+    evaluations = checkpoint_evaluation.CheckpointEvaluations(
+        parts, str(copy_dir), Split.EVAL
+    )
 
-    paths = checkpoint_evaluation.complete_checkpoints(str(copy_dir))
+    evaluations.evaluate_newest()
 
-    assert [os.path.basename(path) for path in paths] == ["ckpt-2"]
+    assert _dev_rows(copy_dir / "eval").keys() == {2}
     assert (copy_dir / "ckpt-4.index").exists()
 
 

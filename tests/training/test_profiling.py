@@ -30,8 +30,8 @@ def test_a_run_that_ends_early_writes_what_there_is(calls):
     profiler = profiling.Profiler(range(5, 8), "folder")
 
     profiler.at(6)  # a resumed run may begin inside
-    profiler.stop()
-    profiler.stop()
+    profiler.close()
+    profiler.close()
 
     assert calls == ["folder", "stop"]
 

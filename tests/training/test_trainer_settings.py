@@ -81,11 +81,11 @@ def test_a_resumed_run_repeats_every_kind_of_state(build, tmp_path):
 
     def evaluate_until_killed(split):
         if stopped.state.step == 6:  # its checkpoint is written, and lacks this
-            raise InterruptedError
+            raise KeyboardInterrupt
         return evaluate(split)
 
     stopped.evaluate = evaluate_until_killed
-    with pytest.raises(InterruptedError):
+    with pytest.raises(KeyboardInterrupt):
         stopped.train_and_evaluate()
 
     resumed = build("parts", **settings)
