@@ -8,6 +8,7 @@ import tensorflow as tf
 from absl import logging
 
 from t2t_mm import model as model_lib
+from t2t_mm.decoding import decoded_scores
 from t2t_mm.features import Split
 from t2t_mm.layers import compilation, moe
 from t2t_mm.training import expert_summary, metrics
@@ -28,7 +29,7 @@ class Evaluator:
         make_batches: Callable[[str, Split], Iterable[Mapping[str, tf.Tensor]]],
         *,
         jit_compile: bool = False,
-        decoded: Callable[[str, Split], Mapping[str, float]] | None = None,
+        decoded: decoded_scores.DecodedScores | None = None,
     ) -> None:
         """Creates an evaluator.
 
@@ -37,8 +38,7 @@ class Evaluator:
           metric_names: names of metrics by problem.
           make_batches: returns the batches of a problem and a split, in order.
           jit_compile: compile the step with XLA.
-          decoded: returns scores of decoded outputs of a problem and a split, by name;
-            None to decode nothing.
+          decoded: scores outputs of the same model; None to decode nothing.
 
         Raises:
           LookupError: for a metric that does not exist.
@@ -56,7 +56,11 @@ class Evaluator:
     @property
     def metric_names(self) -> dict[str, list[str]]:
         """Names of the metrics of every problem, as in results."""
-        return {problem: [*names, LOSS] for problem, names in self._metrics.items()}
+        decoded = self._decoded
+        return {
+            problem: [*names, LOSS, *(decoded.names(problem) if decoded else ())]
+            for problem, names in self._metrics.items()
+        }
 
     def _step(self, problem: str) -> Callable[..., dict[str, Any]]:
         key = (self._model.graph_key(problem), tuple(self._metrics[problem]))
@@ -94,7 +98,7 @@ class Evaluator:
         for problem in self._metrics:
             results[problem] = self.evaluate_problem(problem, split)
             if self._decoded is not None:
-                results[problem] |= self._decoded(problem, split)
+                results[problem] |= self._decoded.evaluate(problem, split)
             scores = " ".join(
                 f"{name} {value:.4f}" for name, value in scalars(results[problem])
             )

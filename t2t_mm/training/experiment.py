@@ -205,7 +205,7 @@ def _make_evaluator(
             data_dir=data_dir,
             max_batches=config.eval_decode,
             config=DecodeConfig(),
-        ).evaluate
+        )
     return evaluation.Evaluator(
         net,
         {name: entry.metrics for name, entry in problems.items()},

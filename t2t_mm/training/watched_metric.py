@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from t2t_mm.evaluation import scores
+
 _LOWER = re.compile(r"loss|error|wer|cer|perplexity|distance|mse|rmse")
 _HIGHER = re.compile(
     r"accuracy|neg_log_perplexity|bleu|chrf|exact|precision|recall|f1|fscore|cider|"
@@ -89,6 +91,8 @@ def parse(
 
 
 def _is_higher_better(flag: str, name: str) -> bool:
+    if name.startswith(scores.DECODED):
+        return scores.scorer(name.removeprefix(scores.DECODED)).higher_is_better
     if _HIGHER.search(name):
         return True
     if _LOWER.search(name):
