@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags, logging
 
-from t2t_mm import hparam, run_folder
+from t2t_mm import run_folder
 from t2t_mm.bin import flags as common
-from t2t_mm.decoding.decode_config import DecodeConfig
+from t2t_mm.decoding import decode_config
 from t2t_mm.features import Split
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def main(argv: Sequence[str]) -> None:
     common.parse(values, argv, USAGE)
     common.require(values, "problem", "output_dir")
     _check_flags(values)
-    config = DecodeConfig(**hparam.parse_overrides(values.decode_hparams, DecodeConfig))
+    config = decode_config.parse(values.decode_hparams)
     common.import_registrations(
         values.t2t_usr_dir, tensorflow_logs=values.tensorflow_logs
     )
