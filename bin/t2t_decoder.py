@@ -72,7 +72,9 @@ def define_flags() -> flags.FlagValues:
     flags.DEFINE_string(
         "checkpoint_path",
         None,
-        "Checkpoint to use, such as run/ckpt-1000; the newest if not given.",
+        "Checkpoint to use: a path such as run/ckpt-1000, the folder of another run, "
+        "'best' or 'best:PROBLEM/METRIC' for what --keep_best of t2t-trainer kept; the "
+        "newest if not given.",
         flag_values=values,
     )
     flags.DEFINE_string(

@@ -40,12 +40,6 @@ class DecodedScores:
                 vocab_dir=data_dir,
             )
 
-    def names(self, problem: str) -> list[str]:
-        """Returns the names of what `evaluate` gives for a problem."""
-        return [
-            scores.DECODED + name for name in self._decoders[problem].problem.scores
-        ]
-
     def evaluate(self, problem: str, split: Split) -> dict[str, float]:
         """Returns the scores of a problem, under names such as "decoded_bleu"."""
         decoder = self._decoders[problem]

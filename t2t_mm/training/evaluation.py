@@ -1,6 +1,6 @@
 """Evaluating a model on a split of each of its problems."""
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,6 @@ import tensorflow as tf
 from absl import logging
 
 from t2t_mm import model as model_lib
-from t2t_mm.decoding import decoded_scores
 from t2t_mm.features import Split
 from t2t_mm.layers import compilation, moe
 from t2t_mm.training import expert_summary, metrics
@@ -29,7 +28,8 @@ class Evaluator:
         make_batches: Callable[[str, Split], Iterable[Mapping[str, tf.Tensor]]],
         *,
         jit_compile: bool = False,
-        decoded: decoded_scores.DecodedScores | None = None,
+        decoded: Callable[[str, Split], Mapping[str, float]] | None = None,
+        decoded_names: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         """Creates an evaluator.
 
@@ -38,7 +38,9 @@ class Evaluator:
           metric_names: names of metrics by problem.
           make_batches: returns the batches of a problem and a split, in order.
           jit_compile: compile the step with XLA.
-          decoded: scores outputs of the same model; None to decode nothing.
+          decoded: returns scores of decoded outputs of a problem and a split, by name;
+            None to decode nothing.
+          decoded_names: the names of these scores by problem.
 
         Raises:
           LookupError: for a metric that does not exist.
@@ -51,14 +53,14 @@ class Evaluator:
         self._make_batches = make_batches
         self._jit_compile = jit_compile
         self._decoded = decoded
+        self._decoded_names = decoded_names or {}
         self._steps: dict[Hashable, Callable[..., dict[str, Any]]] = {}
 
     @property
     def metric_names(self) -> dict[str, list[str]]:
         """Names of the metrics of every problem, as in results."""
-        decoded = self._decoded
         return {
-            problem: [*names, LOSS, *(decoded.names(problem) if decoded else ())]
+            problem: [*names, LOSS, *self._decoded_names.get(problem, ())]
             for problem, names in self._metrics.items()
         }
 
@@ -98,7 +100,7 @@ class Evaluator:
         for problem in self._metrics:
             results[problem] = self.evaluate_problem(problem, split)
             if self._decoded is not None:
-                results[problem] |= self._decoded.evaluate(problem, split)
+                results[problem] |= self._decoded(problem, split)
             scores = " ".join(
                 f"{name} {value:.4f}" for name, value in scalars(results[problem])
             )

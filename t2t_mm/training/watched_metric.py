@@ -9,11 +9,9 @@ from typing import Any
 
 from t2t_mm.evaluation import scores
 
-_LOWER = re.compile(r"loss|error|wer|cer|perplexity|distance|mse|rmse")
-_HIGHER = re.compile(
-    r"accuracy|neg_log_perplexity|bleu|chrf|exact|precision|recall|f1|fscore|cider|"
-    r"rouge|spice|meteor|complete"
-)
+# Of metrics that see the true previous target; scores of outputs say it themselves.
+_LOWER = re.compile(r"loss|error|perplexity|distance|mse")
+_HIGHER = re.compile(r"accuracy|neg_log_perplexity|precision|recall|f1")
 _DIRECTIONS = {"max": True, "min": False}
 
 Results = Mapping[str, Mapping[str, Any]]
@@ -79,6 +77,8 @@ def parse(
     if full_name not in known:
         close = difflib.get_close_matches(full_name, sorted(known), 1, 0.4)
         hint = f"Did you mean '{close[0]}'? " if close else ""
+        if name.startswith(scores.DECODED):
+            hint = "Scores of decoded outputs need --eval_decode. "
         raise ValueError(
             f"`{flag}` must name a metric of the run; got '{full_name}'. {hint}There "
             f"are: {', '.join(sorted(known))}."
