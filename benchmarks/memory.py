@@ -1,11 +1,10 @@
 """Compares estimates of memory with what a step takes.
 
-python -m benchmarks.memory --data_dir=data --problem=miniworld_ende,miniworld_class \\
-    --hparams_set=multimodel_tiny --hparams=batch_size=4096
+python -m benchmarks.memory --data_dir=data --problem=miniworld_ende,miniworld_class
 
 Each shape of batches is measured in a process of its own, where nothing is left from
-others: the peak of three steps, less what there was before the first. On a CPU it is the
-memory of the process, on an accelerator that of its allocator.
+others: the peak of the third step, less what there was before the first. On a CPU it is
+the memory of the process, on an accelerator that of its allocator.
 """
 
 import argparse
@@ -15,7 +14,8 @@ import sys
 from t2t_mm import hparam, registry
 
 
-def main():
+def main() -> None:
+    """Prints a table: the shortest and the longest batches of each problem."""
     arguments = _parse()
     if arguments.bucket is not None:
         print(_measure(arguments))
@@ -28,7 +28,7 @@ def main():
             print(subprocess.check_output(command, text=True).strip(), flush=True)
 
 
-def _parse():
+def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data_dir", required=True)
     parser.add_argument("--problem", required=True, help="names with commas between")
@@ -39,7 +39,7 @@ def _parse():
     return parser.parse_args()
 
 
-def _measure(arguments):
+def _measure(arguments: argparse.Namespace) -> str:
     from t2t_mm.training import (  # late: they import TensorFlow
         activations,
         experiment,
@@ -71,7 +71,7 @@ def _measure(arguments):
     memory.reset_peak()
     before = memory.peak_bytes()
     for step in range(3):
-        memory.reset_peak()  # the first step compiles as well
+        memory.reset_peak()  # the first steps also compile
         outputs, _ = trainer.step([draw], 1e-3, (0, step))
         float(outputs[0].loss)
     measured = memory.peak_bytes() - before

@@ -14,6 +14,7 @@ from t2t_mm.decoding import decoder as decoder_lib
 from t2t_mm.evaluation import scores
 from t2t_mm.evaluation.score import Score
 from t2t_mm.features import Split
+from t2t_mm.reporting import confusions
 
 FOLDER = "samples"  # in the folder of a report
 
@@ -62,10 +63,13 @@ class ProblemSamples(NamedTuple):
     Attributes:
       samples: some of the decoded examples, spread over all of them.
       scores: of all decoded examples, by name.
+      confusion: path of a picture, in the report's folder, of which classes are taken
+        for which; None if outputs are no classes.
     """
 
     samples: list[Sample]
     scores: dict[str, Score]
+    confusion: str | None = None
 
 
 def collect(
@@ -111,7 +115,15 @@ def collect(
     predictions = decoded_predictions.collect(
         decoded, several_references=problem.several_references
     )
-    return ProblemSamples(samples, scores.score(problem.scores, predictions))
+    path = f"{FOLDER}/{problem.name}-confusions.png"
+    is_drawn = confusions.draw_of_problem(
+        problem, predictions, vocab_dir, os.path.join(report_dir, path)
+    )
+    return ProblemSamples(
+        samples,
+        scores.score(problem.scores, predictions),
+        path if is_drawn else None,
+    )
 
 
 def spread(

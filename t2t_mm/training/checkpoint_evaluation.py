@@ -1,8 +1,8 @@
 """Evaluating the checkpoints of a run from outside of it.
 
 Only checkpoints that the folder's list names are read: they are whole. Results go to
-files of their own, `eval/metrics.jsonl` and `eval/summaries`, so that a trainer may be
-at work in the same folder.
+files of their own, `metrics.jsonl` and `summaries` in `eval/continuous`, so that a
+trainer may be at work in the same folder.
 """
 
 import os
@@ -19,7 +19,7 @@ from t2t_mm.features import Split
 from t2t_mm.training import experiment, history
 from t2t_mm.training.parts import Parts
 
-FOLDER = "eval"
+FOLDER = os.path.join("eval", "continuous")  # beside what t2t-eval writes
 POLL_SECONDS = 5.0
 
 Results = dict[str, dict[str, Any]]
@@ -120,7 +120,11 @@ class CheckpointEvaluations:
             logging.info("%d checkpoints wait to be evaluated", waiting)
         try:
             return self._evaluate(step)
-        except FileNotFoundError:
+        except OSError:
+            if step in self._listed_steps() and checkpoint_files.files(
+                checkpoint_files.prefix(self._output_dir, step)
+            ):
+                raise
             self._done.add(step)
             logging.warning(
                 "The checkpoint of step %d was deleted before it was evaluated: that "
@@ -133,7 +137,7 @@ class CheckpointEvaluations:
     def _evaluate(self, step: int) -> Results:
         path = checkpoint_files.prefix(self._output_dir, step)
         experiment.check_folder(self._parts.description, self._output_dir)
-        decoder.restore_weights(self._parts.model, path)
+        decoder.restore_weights(self._parts.model, self._output_dir, path)
         logging.info("evaluating | step %d | %s", step, path)
         results = self._parts.evaluator.evaluate(self._split)
         if step not in self._done:

@@ -20,6 +20,7 @@ from t2t_mm import (
 from t2t_mm.data import mixing, pipeline, vocabulary
 from t2t_mm.decoding import decoded_scores
 from t2t_mm.decoding.decode_config import DecodeConfig
+from t2t_mm.evaluation import scores
 from t2t_mm.features import Split
 from t2t_mm.training import evaluation, history, learning_rate, preflight, trainer
 from t2t_mm.training import samples as samples_lib
@@ -241,6 +242,11 @@ def _make_evaluator(
         make_batches,
         jit_compile=config.jit_compile,
         decoded=decoded,
+        decoded_names={
+            name: [scores.DECODED + score for score in entry.scores]
+            for name, entry in problems.items()
+            if decoded is not None
+        },
     )
 
 

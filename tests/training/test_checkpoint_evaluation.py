@@ -70,7 +70,10 @@ def test_every_checkpoint_gets_what_the_trainer_recorded(copy_dir, parts):
 
     results = evaluations.watch(train_steps=4, timeout_minutes=0)
 
-    outside, inside = _dev_rows(copy_dir / "eval"), _dev_rows(copy_dir)
+    outside, inside = (
+        _dev_rows(copy_dir / checkpoint_evaluation.FOLDER),
+        _dev_rows(copy_dir),
+    )
     assert outside == inside
     assert outside.keys() == {2, 4}
     assert results["copy_digits"]["loss"] == inside[4]["loss"]
@@ -97,7 +100,10 @@ def test_checkpoints_are_evaluated_once_and_as_they_come(copy_dir, parts):
     assert watch().keys() == {"copy_digits"}
     assert waits == [checkpoint_evaluation.POLL_SECONDS] * 2
     assert watch() == {}  # all of it is there
-    assert [row["step"] for row in history.read(str(copy_dir / "eval"))] == [2, 4]
+    assert [
+        row["step"]
+        for row in history.read(str(copy_dir / checkpoint_evaluation.FOLDER))
+    ] == [2, 4]
 
 
 def test_a_wait_without_a_checkpoint_ends(tmp_path, parts):
@@ -124,7 +130,7 @@ def test_files_that_are_not_listed_yet_are_not_read(copy_dir, parts):
 
     evaluations.evaluate_newest()
 
-    assert _dev_rows(copy_dir / "eval").keys() == {2}
+    assert _dev_rows(copy_dir / checkpoint_evaluation.FOLDER).keys() == {2}
     assert (copy_dir / "ckpt-4.index").exists()
 
 
@@ -137,5 +143,5 @@ def test_a_checkpoint_that_is_gone_is_passed_over(copy_dir, parts):
 
     evaluations.watch(4, timeout_minutes=0)
 
-    rows = history.read(str(copy_dir / "eval"))
+    rows = history.read(str(copy_dir / checkpoint_evaluation.FOLDER))
     assert [(row["step"], row["split"]) for row in rows] == [(4, "test")]
