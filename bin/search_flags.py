@@ -13,6 +13,7 @@ _MAX_TRIALS = 10
 _OPTIONS = ("autotune_maximize", "autotune_max_trials", "autotune_prune")
 # Flags of the search itself, or of each trial its own.
 _NOT_OF_TRIALS = {
+    "problems",  # another name of "problem"
     "hparams_range",
     "autotune_objective",
     *_OPTIONS,
@@ -117,11 +118,9 @@ def run(values: flags.FlagValues, hparams: hparam.HParams, *, seed: int) -> str:
 
 def trial_arguments(values: flags.FlagValues) -> Sequence[str]:
     """Returns the command line of every trial, but for --hparams and its folder."""
-    names = {values[name].name for name in values if name not in _NOT_OF_TRIALS}
-    given = [values[name] for name in sorted(names - {"problems"})]
     return [
         argument
-        for flag in given
-        if not flag.using_default_value
-        for argument in flag.serialize().split("\n")
+        for name in sorted(values)
+        if name not in _NOT_OF_TRIALS and values[name].value != values[name].default
+        for argument in values[name].serialize().split("\n")
     ]
