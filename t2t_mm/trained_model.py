@@ -11,7 +11,7 @@ import tensorflow as tf
 from t2t_mm import checkpoint_choice, hparam, registry, run_folder
 from t2t_mm import model as model_lib
 from t2t_mm import problem as problem_lib
-from t2t_mm.data import pipeline
+from t2t_mm.data import pipeline, vocabulary
 from t2t_mm.decoding import decoded_predictions, output_scorer
 from t2t_mm.decoding import decoder as decoder_lib
 from t2t_mm.decoding.decode_config import DecodeConfig
@@ -85,9 +85,9 @@ class TrainedModel:
             )
         return problem
 
-    def _decoder(self, name: str, options: Mapping[str, Any]) -> decoder_lib.Decoder:
-        config = DecodeConfig(**hparam.check_names(options, DecodeConfig))
-        problem = self._problem(name)
+    def _decoder(
+        self, problem: problem_lib.Problem, config: DecodeConfig
+    ) -> decoder_lib.Decoder:
         key = (problem.name, config)
         with self._lock:
             if key not in self._decoders:
@@ -121,7 +121,7 @@ class TrainedModel:
           OSError: if a file cannot be read.
           ValueError: for an option that does not exist, or an input of another kind.
         """
-        decoder = self._decoder(problem, options)
+        decoder = self._decoder(self._problem(problem), _config(options))
         return decoder.decode(_raw_inputs(decoder.problem, inputs))
 
     def score(
@@ -190,32 +190,36 @@ class TrainedModel:
         **options: Any,
     ) -> Evaluated:
         """Does what `evaluate` does, and returns the decoded outputs too."""
-        decoder = self._decoder(problem, options)
+        entry, config = self._problem(problem), _config(options)
         run_folder.check_vocabularies(run_folder.read(self.output_dir), data_dir)
         split = Split(split)
-        metrics = self._metrics(decoder, data_dir, split, max_batches)
+        metrics = self._metrics(entry, data_dir, split, max_batches)
+        decoder = self._decoder(
+            entry, decoded_predictions.scoring_config(entry, config)
+        )
         predictions = decoded_predictions.of_split(
             decoder, split, data_dir, max_batches
         )
         results = Results(
-            problem=decoder.problem.name,
+            problem=entry.name,
             split=split,
             checkpoint=os.path.basename(self.checkpoint),
             step=self.step,
-            decode_options=dict(options),
-            scores=scores.score(decoder.problem.scores, predictions, bootstrap),
+            decode_options=config.changes(),
+            scores=scores.score(entry.scores, predictions, bootstrap),
             metrics=metrics,
         )
         return Evaluated(results, predictions)
 
     def _metrics(
         self,
-        decoder: decoder_lib.Decoder,
+        problem: problem_lib.Problem,
         data_dir: str,
         split: Split,
         max_batches: int | None,
     ) -> dict[str, float]:
-        problem, hparams = decoder.problem, self._model.hparams
+        vocabulary.choose_as_trained(problem, self._model.problems[problem.name])
+        hparams = self._model.hparams
 
         def make_batches(name: str, split: Split) -> tf.data.Dataset:
             return pipeline.eval_dataset(problem, split, data_dir, hparams, max_batches)
@@ -227,6 +231,10 @@ class TrainedModel:
             evaluator.evaluate_problem(problem.name, split),
             autoregressive=self._model.is_autoregressive(problem.name),
         )
+
+
+def _config(options: Mapping[str, Any]) -> DecodeConfig:
+    return DecodeConfig(**hparam.check_names(options, DecodeConfig))
 
 
 def _raw_inputs(problem: problem_lib.Problem, inputs: Iterable[Any]) -> list[Any]:

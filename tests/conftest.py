@@ -78,6 +78,19 @@ def small_hparams():
 
 
 @pytest.fixture(scope="session")
+def smallest_hparams(registrations):
+    """A Transformer of one layer, which is traced in no time."""
+    return dataclasses.replace(
+        registry.HPARAMS.get("transformer_tiny")(),
+        batch_size=128,
+        max_buckets=2,
+        hidden_size=8,
+        filter_size=12,
+        num_heads=2,
+        num_hidden_layers=1,
+    )
+
+
 def untrained_run_dir(digits_dir, tmp_path_factory):
     """A run for text, pictures and sound whose weights are random numbers."""
     folder = str(tmp_path_factory.mktemp("untrained"))

@@ -84,6 +84,16 @@ def test_two_threads_get_what_one_gets(untrained_run_dir):
     assert len({output for outputs in found for output in outputs}) > 1
 
 
+def test_scores_are_of_the_outputs_of_decode(model, digits_dir):
+    evaluated = model.evaluate_with_outputs("copy_digits", digits_dir, **OPTIONS)
+
+    predictions = evaluated.predictions
+    # copy_digits: the reference is the input.
+    inputs = [reference for (reference,) in predictions.references]
+    assert model.decode("copy_digits", inputs, **OPTIONS) == predictions.outputs
+    assert evaluated.results.scores["exact"].examples == len(inputs) == 60
+
+
 def test_a_split_is_evaluated(model, digits_dir):
     results = model.evaluate("copy_digits", digits_dir, **OPTIONS)
 

@@ -9,7 +9,6 @@ import tensorflow as tf
 from absl import logging
 
 from t2t_mm import (
-    averaging,
     hparam,
     model,
     problem,
@@ -21,18 +20,68 @@ from t2t_mm.decoding import decoded_scores
 from t2t_mm.decoding.decode_config import DecodeConfig
 from t2t_mm.evaluation import scores
 from t2t_mm.features import Split
-from t2t_mm.training import (
-    evaluation,
-    learning_rate,
-    optimizers,
-    run_start,
-    trainer,
-)
+from t2t_mm.training import evaluation, learning_rate, preflight, run_start, trainer
+from t2t_mm.training import samples as samples_lib
+from t2t_mm.training.parts import Parts
 from t2t_mm.training.run_config import RunConfig
 from t2t_mm.training.warm_start_config import WarmStartConfig
 
 
 def build(
+    *,
+    config: RunConfig,
+    data_dir: str,
+    output_dir: str,
+    warm_start: WarmStartConfig | None = None,
+    **settings: Any,
+) -> trainer.Trainer:
+    """Returns a trainer that starts a run in `output_dir`, or goes on with it.
+
+    Whatever can be found wrong with the arguments, the data or the folder is found
+    here, before the first step.
+
+    Args:
+      config: how to run.
+      data_dir: folder of the records.
+      output_dir: folder of the run.
+      warm_start: what to begin with of another run, or None.
+      **settings: the other arguments of `prepare`.
+
+    Raises:
+      LookupError: if a name is not registered.
+      FileNotFoundError: if records are missing.
+      ValueError: if data, folder and arguments do not fit together.
+      OSError: if `output_dir` cannot be written.
+    """
+    parts = prepare(config=config, data_dir=data_dir, output_dir=output_dir, **settings)
+    description = run_start.claim(
+        parts, warm_start, data_dir=data_dir, output_dir=output_dir
+    )
+    samples = None
+    if config.show_samples and config.eval_every_steps:
+        samples = samples_lib.Samples(
+            parts.model, parts.problems, data_dir, count=config.show_samples
+        )
+    _log_summary(parts.model, parts.batches, parts.schedule)
+    preflight.log_state(parts)
+    return trainer.Trainer(
+        parts.model,
+        parts.optimizer,
+        parts.sources,
+        parts.schedule,
+        parts.learning_rate,
+        parts.evaluator,
+        config=config,
+        output_dir=output_dir,
+        describe=lambda folder: run_folder.write(
+            description, folder, data_dir, output_dir
+        ),
+        average=parts.average,
+        samples=samples,
+    )
+
+
+def prepare(
     *,
     model_name: str,
     hparams_set: str,
@@ -40,15 +89,11 @@ def build(
     problem_names: Sequence[str],
     config: RunConfig,
     data_dir: str,
-    output_dir: str,
+    output_dir: str | None = None,
     usr_dir: str | None = None,
     change_hparams: Sequence[str] = (),
-    warm_start: WarmStartConfig | None = None,
-) -> trainer.Trainer:
-    """Returns a trainer that starts a run in `output_dir`, or goes on with it.
-
-    Whatever can be found wrong with the arguments, the data or the folder is found
-    here, before the first step.
+) -> Parts:
+    """Returns what a run is made of.
 
     Args:
       model_name: registered name.
@@ -57,16 +102,15 @@ def build(
       problem_names: registered names.
       config: how to run.
       data_dir: folder of the records.
-      output_dir: folder of the run.
+      output_dir: folder of the run, if there is to be one; if there are checkpoints in
+        it, their model is what is made.
       usr_dir: the user's registrations, for whoever reads the folder later.
       change_hparams: hparams that may differ from those of the run so far.
-      warm_start: what to begin with of another run, or None.
 
     Raises:
       LookupError: if a name is not registered.
       FileNotFoundError: if records are missing.
       ValueError: if data, folder and arguments do not fit together.
-      OSError: if `output_dir` cannot be written.
     """
     registry.import_models()
     tf.config.experimental.enable_op_determinism()
@@ -83,53 +127,27 @@ def build(
         name: pipeline.TrainBatches(entry, data_dir, of_problems[name], config.seed)
         for name, entry in problems.items()
     }
-    sources = _make_sources(batches, hparams)
-    schedule = _make_mixing(batches, hparams, config)
-    description = run_start.describe(
-        run_folder.describe(
-            model=model_name,
-            hparams_set=hparams_set,
-            hparams=hparams,
-            problems=problems,
-            data_dir=data_dir,
-            usr_dir=usr_dir,
-        ),
-        output_dir,
-        change_hparams,
-        warm_start,
+    description = run_folder.describe(
+        model=model_name,
+        hparams_set=hparams_set,
+        hparams=hparams,
+        problems=problems,
+        data_dir=data_dir,
+        usr_dir=usr_dir,
     )
+    if output_dir is not None:
+        description = run_start.describe(description, output_dir, change_hparams)
     net = model_cls(hparams, description.problems, seed=config.seed, name=model_name)
-    factors = _rate_factors(net, hparams)
-    trained = [v for v in net.trainable_variables if factors[v.name] > 0.0]
-    average = None
-    if hparams.ema_decay:
-        average = averaging.WeightAverage(net.trainable_variables, hparams.ema_decay)
-    optimizer = optimizers.make_optimizer(trained, hparams, factors)
-    run_folder.write(description, output_dir, data_dir)
-    _log_summary(net, batches, schedule)
-    if warm_start is not None:
-        run_start.take_over_weights(
-            warm_start,
-            description,
-            net,
-            optimizer,
-            average,
-            data_dir=data_dir,
-            output_dir=output_dir,
-        )
-    return trainer.Trainer(
-        net,
-        optimizer,
-        sources,
-        schedule,
-        rate,
-        _make_evaluator(net, problems, of_problems, config, data_dir),
-        config=config,
-        output_dir=output_dir,
-        describe=lambda folder: run_folder.write(
-            description, folder, data_dir, output_dir
-        ),
-        average=average,
+    return Parts(
+        model=net,
+        problems=problems,
+        batches=batches,
+        sources=_make_sources(batches, hparams),
+        schedule=_make_mixing(batches, hparams, config),
+        learning_rate=rate,
+        rate_factors=_rate_factors(net, hparams),
+        evaluator=_make_evaluator(net, problems, of_problems, config, data_dir),
+        description=description,
     )
 
 

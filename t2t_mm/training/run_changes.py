@@ -102,7 +102,6 @@ def go_on(
       ValueError: listing every difference that is not allowed.
     """
     check_changeable(may_change)
-    _check_has_state(old, output_dir)
     problems = _problem_changes(old, new)
     allowed = {*may_change, *(_OF_PROBLEMS if problems else ())}
     changed = _changed_hparams(old.hparams, new.hparams)
@@ -114,7 +113,6 @@ def go_on(
     event: dict[str, Any] = {"step": step, **problems}
     if changed:
         event["hparams"] = changed
-    _log(event)
     known = {**old.problems, **new.problems}
     return dataclasses.replace(
         old,
@@ -126,15 +124,6 @@ def go_on(
         retired=tuple(name for name in known if name not in new.problems),
         history=(*old.history, event),
     )
-
-
-def _check_has_state(old: Description, output_dir: str) -> None:
-    if old.weights_only:
-        raise ValueError(
-            f"'{output_dir}' must hold the whole state of a run to go on with it, and "
-            "has weights only. Start a new run from it: "
-            f"--warm_start_from={output_dir} with another --output_dir."
-        )
 
 
 def _problem_changes(old: Description, new: Description) -> dict[str, list[str]]:
@@ -198,8 +187,8 @@ def _message(lines: Sequence[str], hparams: Collection[str], output_dir: str) ->
     )
 
 
-def _log(event: Mapping[str, Any]) -> None:
-    """Says what changes."""
+def log(event: Mapping[str, Any]) -> None:
+    """Says what changed, by an entry of the history of a run."""
     meanings = {
         "added": "begins with its data; nets that no other problem has are new",
         "returned": "goes on where it was",
