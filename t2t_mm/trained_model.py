@@ -12,7 +12,7 @@ from t2t_mm import hparam, registry, run_folder
 from t2t_mm import model as model_lib
 from t2t_mm import problem as problem_lib
 from t2t_mm.data import pipeline
-from t2t_mm.decoding import decoded_predictions, output_scorer
+from t2t_mm.decoding import decoded_predictions, loading, output_scorer
 from t2t_mm.decoding import decoder as decoder_lib
 from t2t_mm.decoding.decode_config import DecodeConfig
 from t2t_mm.evaluation import scores
@@ -257,7 +257,7 @@ def load(
     folder = os.fspath(output_dir)
     registry.import_registrations(usr_dir)
     path = checkpoint_path or _latest_checkpoint(folder)
-    return TrainedModel(decoder_lib.load_model(folder, path), folder, path)
+    return TrainedModel(loading.load_model(folder, path), folder, path)
 
 
 def _latest_checkpoint(folder: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from t2t_mm import registry
-from t2t_mm.decoding import decoder
+from t2t_mm.decoding import loading
 from t2t_mm.features import Split
 from t2t_mm.layers import initializers
 from t2t_mm.training import experiment, history
@@ -151,7 +151,7 @@ def test_evaluation_and_decoding_use_the_average(build, tmp_path):
     results = trainer.train_and_evaluate()
 
     last = {v.name: v.numpy() for v in trainer._model.trainable_variables}
-    model = decoder.load_model(str(tmp_path / "run"))
+    model = loading.load_model(str(tmp_path / "run"))
 
     tensors = _tensors(tmp_path / "run")
     for variable in model.trainable_variables:
