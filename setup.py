@@ -58,6 +58,7 @@ setuptools.setup(
     },
     entry_points={
         "console_scripts": [
+            "t2t-avg-checkpoints = t2t_mm.bin.t2t_avg_checkpoints:run",
             "t2t-bleu = t2t_mm.bin.t2t_bleu:run",
             "t2t-datagen = t2t_mm.bin.t2t_datagen:run",
             "t2t-decoder = t2t_mm.bin.t2t_decoder:run",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags, logging
 
-from t2t_mm import run_folder
+from t2t_mm import checkpoint_choice, run_folder
 from t2t_mm.bin import flags as common
 from t2t_mm.decoding import decode_config
 from t2t_mm.decoding.output_format import OutputFormat
@@ -86,8 +86,10 @@ def define_flags() -> flags.FlagValues:
     flags.DEFINE_list(
         "checkpoint_path",
         [],
-        "Checkpoint to use, such as run/ckpt-1000; the newest if not given. Several, "
-        "with commas between, predict with the mean of their probabilities.",
+        "Checkpoint to use: a path such as run/ckpt-1000, the folder of another run, "
+        "'best' or 'best:PROBLEM/METRIC' for what --keep_best of t2t-trainer kept; the "
+        "newest if not given. Several, with commas between, predict with the mean of "
+        "their probabilities.",
         flag_values=values,
     )
     flags.DEFINE_string(
@@ -122,28 +124,26 @@ def main(argv: Sequence[str]) -> None:
     if values.data_dir:
         run_folder.check_vocabularies(description, values.data_dir)
     common.import_tensorflow(values)
-    checkpoints = values.checkpoint_path or [
-        run_folder.latest_checkpoint(values.output_dir)
-    ]
     if values.score_file:
-        _score_file(values, name, checkpoints)
+        _score_file(values, name)
     else:
-        _decode(values, name, config, checkpoints)
+        _decode(values, name, config)
 
 
 def _decode(
-    values: flags.FlagValues,
-    name: str,
-    config: decode_config.DecodeConfig,
-    checkpoints: Sequence[str],
+    values: flags.FlagValues, name: str, config: decode_config.DecodeConfig
 ) -> None:
     from t2t_mm.decoding import decoder, file_decoding  # late: they import TensorFlow
 
+    choices = values.checkpoint_path
     job = file_decoding.Job(
         decoder=decoder.Decoder.from_output_dir(
-            values.output_dir, name, config=config, checkpoint_path=checkpoints
+            values.output_dir, name, config=config, checkpoint_path=choices or None
         ),
-        checkpoints=checkpoints,
+        checkpoints=[
+            checkpoint_choice.find(values.output_dir, choice) for choice in choices
+        ]
+        or [checkpoint_choice.newest(values.output_dir)],
         output_format=values.output_format,
         names_inputs=os.path.isdir(values.decode_from_file or ""),
     )
@@ -226,12 +226,11 @@ def _decode_interactively(job: "file_decoding.Job") -> None:
         file_decoding.lines_to_stream(job, [[line]], sys.stdout)
 
 
-def _score_file(
-    values: flags.FlagValues, name: str, checkpoints: Sequence[str]
-) -> None:
+def _score_file(values: flags.FlagValues, name: str) -> None:
     from t2t_mm.decoding import input_lines, loading, output_scorer, score_lines
 
-    model = loading.load_model(values.output_dir, checkpoints[0])
+    choice = next(iter(values.checkpoint_path), None)
+    model = loading.load_model(values.output_dir, choice)
     problem = loading.problem_of(model, name, values.output_dir)
     scorer = output_scorer.OutputScorer(model, problem, vocab_dir=values.output_dir)
     scores = score_lines.score(

@@ -45,7 +45,7 @@ def define_flags() -> flags.FlagValues:
     flags.DEFINE_string(
         "checkpoint_path",
         None,
-        "Checkpoint to use, such as run/ckpt-1000; the newest if not given.",
+        "Checkpoint to use, such as run/ckpt-1000, or 'best'; the newest if not given.",
         flag_values=values,
     )
     flags.DEFINE_string(

@@ -28,8 +28,8 @@ def load(
 
     Args:
       output_dir: folder of the run.
-      checkpoint_path: prefix of a checkpoint's files, such as "run/ckpt-1000"; the
-        newest of the run if None.
+      checkpoint_path: prefix of a checkpoint's files, such as "run/ckpt-1000", or
+        "best"; the newest of the run if None.
       usr_dir: folder of your own registrations, if the run needs them.
 
     Raises:

@@ -217,32 +217,42 @@ def first_whole(folder: str, read: Callable[[str], None]) -> str | None:
     Raises:
       OSError: if there are some, but none is whole.
     """
-    import tensorflow as tf  # late: the list alone needs none
-
-    # TensorFlow reports some damage by errors of no special kind.
-    damage = (
-        tf.errors.DataLossError,
-        tf.errors.NotFoundError,
-        tf.errors.OutOfRangeError,
-        IndexError,
-    )
     paths = candidates(folder)
     for path in paths:
-        try:
-            read(path)
+        reason = damage(path, read)
+        if reason is None:
             return path
-        except tf.errors.OpError as error:
-            if type(error) not in (*damage, tf.errors.OpError):
-                raise
-            reason = error.message
-        except IndexError as error:
-            reason = str(error)
-        logging.warning(
-            "'%s' is damaged and was left out: %s", path, " ".join(reason.split())
-        )
+        logging.warning("'%s' is damaged and was left out: %s", path, reason)
     if not paths:
         return None
     raise OSError(
         f"'{folder}' has {len(paths)} checkpoints, and none of them is whole. Put back "
         "a copy of one, or choose another folder to start again from nothing."
     )
+
+
+def damage(path: str, read: Callable[[str], None]) -> str | None:
+    """Reads a checkpoint; returns what is damaged about it, None if nothing is.
+
+    Args:
+      path: its prefix.
+      read: see `first_whole`.
+    """
+    import tensorflow as tf  # late: the list alone needs none
+
+    # TensorFlow reports some damage by errors of no special kind.
+    kinds = (
+        tf.errors.OpError,
+        tf.errors.DataLossError,
+        tf.errors.NotFoundError,
+        tf.errors.OutOfRangeError,
+    )
+    try:
+        read(path)
+    except tf.errors.OpError as error:
+        if type(error) not in kinds:
+            raise
+        return " ".join(error.message.split())
+    except IndexError as error:
+        return " ".join(str(error).split())
+    return None

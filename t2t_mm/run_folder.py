@@ -18,7 +18,7 @@ import shutil
 from collections.abc import Mapping
 from typing import Any
 
-from t2t_mm import checkpoint_files, hparam, problem, registry
+from t2t_mm import hparam, problem, registry
 from t2t_mm.features import FeatureSpec, SpaceId
 
 CONFIG_FILE = "config.json"
@@ -201,17 +201,3 @@ def check_vocabularies(description: RunDescription, data_dir: str) -> None:
                 f"{expected[:16]}..., and '{path}' has {found[:16]}...: its ids mean "
                 "other words. Use the data folder of the training run."
             )
-
-
-def latest_checkpoint(output_dir: str) -> str:
-    """Returns the path prefix of the newest checkpoint.
-
-    Raises:
-      FileNotFoundError: if there is none yet.
-    """
-    paths = checkpoint_files.candidates(output_dir)
-    if not paths:
-        raise FileNotFoundError(
-            f"'{output_dir}' has no checkpoint yet. Train with t2t-trainer first."
-        )
-    return paths[0]

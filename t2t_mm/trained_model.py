@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from t2t_mm import hparam, registry, run_folder
+from t2t_mm import checkpoint_choice, hparam, registry, run_folder
 from t2t_mm import model as model_lib
 from t2t_mm import problem as problem_lib
 from t2t_mm.data import pipeline
@@ -256,10 +256,9 @@ def load(
     """Returns the model of a run; see `t2t_mm.load`."""
     folder = os.fspath(output_dir)
     registry.import_registrations(usr_dir)
-    path = checkpoint_path or _latest_checkpoint(folder)
-    return TrainedModel(loading.load_model(folder, path), folder, path)
-
-
-def _latest_checkpoint(folder: str) -> str:
     run_folder.read(folder)  # so that a folder without a run says so first
-    return run_folder.latest_checkpoint(folder)
+    if checkpoint_path is None:
+        path = checkpoint_choice.newest(folder)
+    else:
+        path = checkpoint_choice.find(folder, checkpoint_path)
+    return TrainedModel(loading.load_model(folder, path), folder, path)

@@ -17,6 +17,9 @@ ROOMS = {
     "model": ("t2t_mm.model", "t2t_mm.models", "t2t_mm.averaging"),
     "run folder": (
         "t2t_mm.run_folder",
+        "t2t_mm.checkpoint_average",
+        "t2t_mm.checkpoint_choice",
+        "t2t_mm.checkpoint_difference",
         "t2t_mm.step_files",
         "t2t_mm.checkpoint_files",
         "t2t_mm.best_checkpoints",

@@ -134,7 +134,8 @@ class Decoder:
           output_dir: folder of the run.
           problem_name: one of the problems of the run.
           config: how to decode.
-          checkpoint_path: the newest of the run if None; several are an ensemble.
+          checkpoint_path: which one, see `checkpoint_choice`; the newest if None.
+            Several are an ensemble.
 
         Raises:
           FileNotFoundError: if there is no run or no checkpoint.

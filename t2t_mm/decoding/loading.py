@@ -2,7 +2,13 @@
 
 import tensorflow as tf
 
-from t2t_mm import averaging, registry, run_folder
+from t2t_mm import (
+    averaging,
+    checkpoint_choice,
+    checkpoint_difference,
+    registry,
+    run_folder,
+)
 from t2t_mm import model as model_lib
 from t2t_mm import problem as problem_lib
 
@@ -31,34 +37,45 @@ def load_model(output_dir: str, checkpoint_path: str | None = None) -> model_lib
 
     Args:
       output_dir: folder of the run.
-      checkpoint_path: prefix of the checkpoint's files; the newest if None.
+      checkpoint_path: which one, see `checkpoint_choice`; the newest if None.
 
     Raises:
       FileNotFoundError: if there is no run or no checkpoint.
       LookupError: if the run's model or a modality is not registered.
+      OSError: if the checkpoint is damaged.
+      ValueError: if it is of another model.
     """
     registry.import_models()
     description = run_folder.read(output_dir)
     _check_registrations(description, output_dir)
-    path = checkpoint_path or run_folder.latest_checkpoint(output_dir)
     model = registry.MODELS.get(description.model)(
         description.hparams, description.problems, name=description.model
     )
+    _restore(model, output_dir, checkpoint_path)
+    return model
+
+
+def _restore(
+    model: model_lib.Model, output_dir: str, checkpoint_path: str | None
+) -> None:
+    """Gives a model the weights of a checkpoint, or their average."""
     average, parts = None, {}
-    if description.hparams.ema_decay:
-        average = averaging.WeightAverage(
-            model.trainable_variables, description.hparams.ema_decay
-        )
+    if decay := model.hparams.ema_decay:
+        average = averaging.WeightAverage(model.trainable_variables, decay)
         parts["average"] = average
-    try:
-        status = tf.train.Checkpoint(model=model, **parts).restore(path)
-    except tf.errors.NotFoundError:
-        raise FileNotFoundError(f"There is no checkpoint '{path}'.") from None
-    # Slots and counters stay behind; every variable of the model must be there.
-    status.assert_existing_objects_matched().expect_partial()
+    weights = tf.train.Checkpoint(model=model, **parts)
+    expected = checkpoint_difference.shapes_of(weights)
+
+    def restore(path: str) -> None:
+        found = checkpoint_difference.shapes_in(path)
+        # Slots and counters stay behind; every variable of the model must be there.
+        known = {name: found[name] for name in expected if name in found}
+        checkpoint_difference.check_same(path, known, expected)
+        weights.restore(path).expect_partial()
+
+    checkpoint_choice.restore(output_dir, checkpoint_path, restore)
     if average is not None:
         average.apply(model.trainable_variables)
-    return model
 
 
 def _check_registrations(

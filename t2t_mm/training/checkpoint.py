@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import os
+import re
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -10,9 +11,9 @@ from typing import Any
 import tensorflow as tf
 from absl import logging
 
-from t2t_mm import averaging, checkpoint_files
+from t2t_mm import averaging, checkpoint_difference, checkpoint_files
 from t2t_mm import model as model_lib
-from t2t_mm.training import checkpoint_difference, optimizers, retention
+from t2t_mm.training import optimizers, retention
 
 
 @dataclasses.dataclass
@@ -134,7 +135,8 @@ class Checkpoints:
           OSError: if it cannot be written; those before it are still there.
         """
         step = self._state.step
-        if step == self._saved_step:
+        path = checkpoint_files.prefix(self.output_dir, step)
+        if step == self._saved_step and checkpoint_files.files(path):
             return
         if not os.path.isdir(self.output_dir):
             raise FileNotFoundError(
@@ -142,32 +144,39 @@ class Checkpoints:
                 "vanished."
             )
         before = checkpoint_files.read_list(self.output_dir)
-        path = checkpoint_files.prefix(self.output_dir, step)
         try:
             self.write(path)
-            written = retention.add(before, step, time.time())
-            checkpoint_files.write_list(self.output_dir, written)
-            kept, deleted = retention.apply(self._keep, written)
-            for old in deleted:
-                checkpoint_files.delete(checkpoint_files.prefix(self.output_dir, old))
-            checkpoint_files.write_list(self.output_dir, kept)
-        except (OSError, tf.errors.OpError) as error:
+            self._list(retention.add(before, step, time.time()))
+        except OSError as error:
             checkpoint_files.delete_unfinished(self.output_dir)
-            raise OSError(
-                f"Step {step} cannot be saved in '{self.output_dir}': {_reason(error)}."
-            ) from error
+            raise OSError(f"Step {step} cannot be saved: {error}") from error
         self._saved_step = step
         logging.info("checkpoint | step %d | %s", step, path)
 
+    def _list(self, written: checkpoint_files.CheckpointList) -> None:
+        """Lists what has been written, and deletes what need not be kept."""
+        checkpoint_files.write_list(self.output_dir, written)
+        kept, deleted = retention.apply(self._keep, written)
+        for step in deleted:
+            checkpoint_files.delete(checkpoint_files.prefix(self.output_dir, step))
+        checkpoint_files.write_list(self.output_dir, kept)
+
     def write(self, path: str) -> None:
-        """Writes the current state to files with a prefix, and lists them nowhere."""
+        """Writes the current state to files with a prefix, and lists them nowhere.
+
+        Raises:
+          OSError: if they cannot be written.
+        """
         checkpoint_files.delete(path)  # others may be links to the same files
         self._step.assign(self._state.step)
         for variables, of_problems in self._recorded():
             for name, record in of_problems.items():
                 for field, variable in variables[name].items():
                     variable.assign(getattr(record, field))
-        self._checkpoint.write(path)
+        try:
+            self._checkpoint.write(path)
+        except tf.errors.OpError as error:
+            raise OSError(f"'{path}' cannot be written: {_reason(error)}.") from error
         for file in checkpoint_files.files(path):
             checkpoint_files.sync(file)
 
@@ -228,9 +237,7 @@ def _numbers(
     }
 
 
-def _reason(error: Exception) -> str:
-    """Returns why something could not be written, in one line."""
-    if isinstance(error, OSError):
-        return error.strerror or str(error)
-    text: str = getattr(error, "message", "") or str(error)
-    return " ".join(text.split()).removesuffix(".")
+def _reason(error: tf.errors.OpError) -> str:
+    """Returns what TensorFlow says, but not of which of its functions."""
+    text = " ".join(error.message.split())
+    return re.sub(r"\{\{.*?\}\} ?| ?\[Op:\w+\]", "", text).removesuffix(".")

@@ -1,6 +1,6 @@
 """Evaluating a model on a split of each of its problems."""
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ class Evaluator:
         *,
         jit_compile: bool = False,
         decoded: Callable[[str, Split], Mapping[str, float]] | None = None,
+        decoded_names: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         """Creates an evaluator.
 
@@ -39,6 +40,7 @@ class Evaluator:
           jit_compile: compile the step with XLA.
           decoded: returns scores of decoded outputs of a problem and a split, by name;
             None to decode nothing.
+          decoded_names: the names of these scores by problem.
 
         Raises:
           LookupError: for a metric that does not exist.
@@ -51,12 +53,16 @@ class Evaluator:
         self._make_batches = make_batches
         self._jit_compile = jit_compile
         self._decoded = decoded
+        self._decoded_names = decoded_names or {}
         self._steps: dict[Hashable, Callable[..., dict[str, Any]]] = {}
 
     @property
     def metric_names(self) -> dict[str, list[str]]:
         """Names of the metrics of every problem, as in results."""
-        return {problem: [*names, LOSS] for problem, names in self._metrics.items()}
+        return {
+            problem: [*names, LOSS, *self._decoded_names.get(problem, ())]
+            for problem, names in self._metrics.items()
+        }
 
     def _step(self, problem: str) -> Callable[..., dict[str, Any]]:
         key = (self._model.graph_key(problem), tuple(self._metrics[problem]))

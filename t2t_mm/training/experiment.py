@@ -21,6 +21,7 @@ from t2t_mm import (
 from t2t_mm.data import mixing, pipeline, vocabulary
 from t2t_mm.decoding import decoded_scores
 from t2t_mm.decoding.decode_config import DecodeConfig
+from t2t_mm.evaluation import scores
 from t2t_mm.features import Split
 from t2t_mm.training import evaluation, learning_rate, optimizers, trainer
 from t2t_mm.training.run_config import RunConfig
@@ -212,6 +213,11 @@ def _make_evaluator(
         make_batches,
         jit_compile=config.jit_compile,
         decoded=decoded,
+        decoded_names={
+            name: [scores.DECODED + score for score in entry.scores]
+            for name, entry in problems.items()
+            if decoded is not None
+        },
     )
 
 

@@ -48,10 +48,12 @@ class History:
 
     def recorded(self, step: int, split: str) -> dict[str, dict[str, Any]]:
         """Returns the values of all problems that are recorded for a step."""
-        for evaluated, results in evaluations(self._output_dir, split):
-            if evaluated == step:
-                return results
-        return {}
+        rows = [
+            json.loads(line.content)
+            for line in _lines(self._output_dir)
+            if (line.step, line.split) == (step, split)
+        ]
+        return {row["problem"]: _values(row) for row in rows}
 
     def forget(self, step: int, split: str) -> None:
         """Cuts off the rows of a split at the last step, and what follows them."""
@@ -121,13 +123,14 @@ def evaluations(
             yield step, results
             results = {}
         step = row["step"]
-        results[row["problem"]] = {
-            name: value
-            for name, value in row.items()
-            if name not in ("step", "problem", "split")
-        }
+        results[row["problem"]] = _values(row)
     if step is not None:
         yield step, results
+
+
+def _values(row: Mapping[str, Any]) -> dict[str, Any]:
+    names = row.keys() - {"step", "problem", "split"}
+    return {name: value for name, value in row.items() if name in names}
 
 
 def _lines(output_dir: str) -> Iterator[_Line]:

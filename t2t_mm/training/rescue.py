@@ -2,13 +2,13 @@
 
 import contextlib
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 
-import tensorflow as tf
 from absl import logging
 
 from t2t_mm import checkpoint_files
-from t2t_mm.training import checkpoint
+from t2t_mm.training import checkpoint, retention
 
 _PREFIX = "t2t_rescue_"
 
@@ -40,22 +40,23 @@ class Rescue:
         try:
             yield
         except OSError as error:
-            raise OSError(f"{error} {self._save()}") from error
-        except Exception:
-            logging.error("%s", self._save())
+            raise OSError(f"{error} {self._save(error)}") from error
+        except Exception as error:
+            logging.error("%s", self._save(error))
             raise
 
-    def _save(self) -> str:
+    def _save(self, reason: Exception) -> str:
         """Saves the state and returns where it is, as a sentence."""
         step = self._checkpoints.step
         try:
             self._checkpoints.save()
             return f"Step {step} is saved; the same command goes on from there."
         except OSError as error:
-            logging.warning("%s", error)
+            if str(error) != str(reason):
+                logging.warning("%s", error)
         try:
             folder = self._save_elsewhere(step)
-        except (OSError, tf.errors.OpError) as error:
+        except OSError as error:
             logging.warning("Nor in the system's folder for temporary files: %s", error)
             return self._describe_newest()
         return (
@@ -68,10 +69,10 @@ class Rescue:
         folder = tempfile.mkdtemp(prefix=_PREFIX)
         self._describe(folder)
         self._checkpoints.write(checkpoint_files.prefix(folder, step))
-        listed = [checkpoint_files.Listed(step=step, time=0.0)]
-        checkpoint_files.write_list(
-            folder, checkpoint_files.CheckpointList(listed=listed)
-        )
+        # So that those before are not forgotten when its files are copied back.
+        before = checkpoint_files.read_list(self._checkpoints.output_dir)
+        listed = retention.add(before, step, time.time())
+        checkpoint_files.write_list(folder, listed)
         return folder
 
     def _describe_newest(self) -> str:

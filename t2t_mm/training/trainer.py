@@ -223,9 +223,13 @@ class Trainer:
 
     def _is_time_to_save(self) -> bool:
         if self._config.save_every_seconds:
-            seconds = time.monotonic() - self._saved_time
-            return seconds >= self._config.save_every_seconds
+            return self._is_overdue()
         return self.state.step % self._config.save_every_steps == 0
+
+    def _is_overdue(self) -> bool:
+        """Whether too many seconds have gone by since the last checkpoint."""
+        most = self._config.save_every_seconds
+        return bool(most) and time.monotonic() - self._saved_time >= most
 
     def _save(self) -> None:
         self._checkpoints.save()
@@ -241,6 +245,8 @@ class Trainer:
         while self.state.step < pause and not self.stopped:
             for problem, output in self._train_step():
                 self._progress.add(self.state.step, problem, output)
+            if self._is_overdue():
+                break
         step = self.state.step
         means = self._progress.flush(since, self._learning_rate(step - 1))
         for problem, values in means.items():

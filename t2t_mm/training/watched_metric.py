@@ -7,11 +7,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-_LOWER = re.compile(r"loss|error|wer|cer|perplexity|distance|mse|rmse")
-_HIGHER = re.compile(
-    r"accuracy|neg_log_perplexity|bleu|chrf|exact|precision|recall|f1|fscore|cider|"
-    r"rouge|spice|meteor|complete"
-)
+from t2t_mm.evaluation import scores
+
+# Of metrics that see the true previous target; scores of outputs say it themselves.
+_LOWER = re.compile(r"loss|error|perplexity|distance|mse")
+_HIGHER = re.compile(r"accuracy|neg_log_perplexity|precision|recall|f1")
 _DIRECTIONS = {"max": True, "min": False}
 
 Results = Mapping[str, Mapping[str, Any]]
@@ -77,6 +77,8 @@ def parse(
     if full_name not in known:
         close = difflib.get_close_matches(full_name, sorted(known), 1, 0.4)
         hint = f"Did you mean '{close[0]}'? " if close else ""
+        if name.startswith(scores.DECODED):
+            hint = "Scores of decoded outputs need --eval_decode. "
         raise ValueError(
             f"`{flag}` must name a metric of the run; got '{full_name}'. {hint}There "
             f"are: {', '.join(sorted(known))}."
@@ -89,6 +91,8 @@ def parse(
 
 
 def _is_higher_better(flag: str, name: str) -> bool:
+    if name.startswith(scores.DECODED):
+        return scores.scorer(name.removeprefix(scores.DECODED)).higher_is_better
     if _HIGHER.search(name):
         return True
     if _LOWER.search(name):

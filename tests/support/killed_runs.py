@@ -19,8 +19,11 @@ PHASES = {
     "restore": "restore_latest",
     "step": "_train_step",
     "checkpoint": "save",
-    "evaluation": "_evaluate_problem",
+    "files": "save_v2",
+    "sync": "sync",
+    "evaluation": "evaluate",
 }
+_CYCLE = ("step", "checkpoint", "evaluation", "files", "evaluation", "sync")
 
 
 class Kill(NamedTuple):
@@ -40,10 +43,12 @@ class Kill(NamedTuple):
 def random_kills(count, seed):
     """Returns `count` kills, all phases among them in turn."""
     random = np.random.default_rng(seed)
-    phases = [phase for phase in ("step", "checkpoint", "evaluation", "checkpoint")]
-    phases = ["restore" if n % 10 == 9 else phases[n % 4] for n in range(count)]
+    phases = [
+        "restore" if number % 10 == 9 else _CYCLE[number % len(_CYCLE)]
+        for number in range(count)
+    ]
     return [
-        Kill(phase, int(random.integers(1, 8)), float(random.uniform(0.0, 0.012)))
+        Kill(phase, int(random.integers(1, 8)), float(random.exponential(0.01)))
         for phase in phases
     ]
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from t2t_mm import averaging, checkpoint_files
-from t2t_mm.training import checkpoint, checkpoint_difference, rescue, retention
+from t2t_mm import averaging, checkpoint_difference, checkpoint_files
+from t2t_mm.training import checkpoint, rescue, retention
 
 
 class Net(tf.Module):
@@ -143,7 +143,7 @@ def test_a_full_disk_leaves_the_checkpoints_before(tmp_path, no_room):
     state.step = 9
 
     no_room()
-    with pytest.raises(OSError, match="Step 9 cannot be saved in .*File too large"):
+    with pytest.raises(OSError, match="Step 9 cannot be saved: .*File too large"):
         checkpoints.save()
 
     again, restored, _ = make(tmp_path)
@@ -201,6 +201,15 @@ def test_with_nowhere_to_rescue_to_the_newest_step_is_named(
         rescue.Rescue(checkpoints, lambda folder: None).at_hand(),
     ):
         raise OSError("The disk is full.")
+
+
+def test_a_step_whose_files_vanished_is_saved_once_more(tmp_path):
+    checkpoints, _, _ = save_steps(tmp_path, 3)
+    checkpoint_files.delete(str(tmp_path / "ckpt-3"))
+
+    checkpoints.save()
+
+    assert on_disk(tmp_path) == [3]
 
 
 def test_an_evaluation_that_fails_costs_no_training(tmp_path, caplog):

@@ -4,7 +4,7 @@ from t2t_mm.training import watched_metric
 
 AVAILABLE = {
     "copy": ["accuracy", "neg_log_perplexity", "loss"],
-    "speech": ["loss", "decoded_wer", "oddness"],
+    "speech": ["loss", "decoded_wer", "decoded_bleu", "oddness"],
 }
 RESULTS = {
     "copy": {"accuracy": 0.25, "loss": 3.0, "expert_load": {"a": [1.0]}},
@@ -21,6 +21,7 @@ def parse(text, **options):
     [
         ("copy/accuracy", 0.25, True),
         ("speech/decoded_wer", 0.5, False),
+        ("decoded_bleu", None, True),
         ("loss", 2.0, False),
         ("accuracy", 0.25, True),
         ("copy/neg_log_perplexity", None, True),
@@ -46,6 +47,7 @@ def test_gain_is_what_is_better():
     ("text", "message"),
     [
         ("copy/acuracy", "got 'copy/acuracy'. Did you mean 'copy/accuracy'"),
+        ("copy/decoded_bleu", "Scores of decoded outputs need --eval_decode"),
         ("copi/loss", "Did you mean 'copy/loss'"),
         ("copy/accuracy:up", "':max' or ':min' after a metric; got 'copy/accuracy:up'"),
         ("speech/oddness", "must say 'oddness:max' or 'oddness:min'"),
