@@ -124,6 +124,27 @@ class TrainedModel:
         decoder = self._decoder(self._problem(problem), _config(options))
         return decoder.decode(_raw_inputs(decoder.problem, inputs))
 
+    def search(
+        self, problem: str, inputs: Iterable[Any], **options: Any
+    ) -> list[list[decoder_lib.Hypothesis]]:
+        """Returns all outputs of each input with ids and scores, the best first.
+
+        Args:
+          problem: one of `problems`.
+          inputs: as of `decode`.
+          **options: fields of `DecodeConfig`; `beam_size=4, return_beams=True` and
+            `sampling_method="random", num_decodes=4` give several outputs.
+
+        Raises:
+          LookupError: if the model does not know the problem.
+          OSError: if a file cannot be read.
+          ValueError: for an option that does not exist, or an input of another kind.
+        """
+        decoder = self._decoder(self._problem(problem), _config(options))
+        raw = _raw_inputs(decoder.problem, inputs)
+        found = dict(decoder.search(raw))
+        return [found[position] for position in range(len(raw))]
+
     def score(
         self, problem: str, inputs: Iterable[Any], outputs: Iterable[str]
     ) -> list[output_scorer.OutputScore]:

@@ -27,6 +27,7 @@ def test_the_python_of_the_document_runs(tmp_path, registrations, capsys):
 
     assert names["model"].problems == ["copy_digits", "miniworld_class"]
     assert len(names["outputs"]) == 1
+    assert 1 <= len(names["beams"]) <= 4
     assert names["name"] in registry.problem("miniworld_class").class_names
     assert [score.num_ids for score in names["scores"]] == [6, 4]
     assert names["found"]["exact"].value == 0.5
