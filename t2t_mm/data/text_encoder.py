@@ -126,8 +126,8 @@ class SubwordTextEncoder(TextEncoder):
                 f"({PAD_ID}, {EOS_ID}); this one has them at {reserved}."
             )
         self._sha256 = hashlib.sha256(model).hexdigest()
-        self._first_words = _WordIds(self._encode_whole)
-        self._other_words = _WordIds(lambda word: self._encode_whole(" " + word))
+        self._first_words = _WordIds(self._processor.encode, "")
+        self._other_words = _WordIds(self._processor.encode, " ")
         self._encodes_by_word = self._has_words_apart()
 
     def _has_words_apart(self) -> bool:
@@ -182,12 +182,13 @@ class SubwordTextEncoder(TextEncoder):
 class _WordIds(dict[str, list[int]]):
     """The ids of words, found when first asked for."""
 
-    def __init__(self, encode: Callable[[str], list[int]]) -> None:
+    def __init__(self, encode: Callable[[str], list[int]], prefix: str) -> None:
         super().__init__()
         self._encode = encode
+        self._prefix = prefix
 
     def __missing__(self, word: str) -> list[int]:
-        ids = self._encode(word)
+        ids = self._encode(_escape(self._prefix + word))
         if len(word) <= _LONGEST_REMEMBERED_WORD and len(self) < _MAX_REMEMBERED_WORDS:
             self[word] = ids
         return ids
@@ -308,6 +309,8 @@ def _load_subword_encoder(path: str, mtime_ns: int, size: int) -> SubwordTextEnc
 
 
 def _escape(text: str) -> str:
+    if text.isascii() and _ESCAPE not in text:  # most words: quicker
+        return text
     _to_utf8(text)
     return _TO_ESCAPE.sub(lambda match: _ESCAPES[match[0]], text)
 
