@@ -78,6 +78,7 @@ def test_every_folder_of_modules_is_a_package():
 
 def test_the_commands_are_installed():
     assert sorted(SCRIPTS) == [
+        "t2t-avg-checkpoints",
         "t2t-bleu",
         "t2t-datagen",
         "t2t-decoder",
