@@ -54,7 +54,8 @@ setuptools.setup(
     extras_require={
         # TensorFlow and Beam agree on older releases of protobuf, pyarrow and pillow.
         "beam": ["apache-beam>=2.77,<3"],
-        "dev": ["mypy", "pytest", "pytest-xdist", "ruff"],
+        "search": ["optuna>=5,<6"],
+        "dev": ["mypy", "optuna>=5,<6", "pytest", "pytest-xdist", "ruff"],
     },
     entry_points={
         "console_scripts": [

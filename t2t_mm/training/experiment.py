@@ -9,7 +9,6 @@ import tensorflow as tf
 from absl import logging
 
 from t2t_mm import (
-    averaging,
     best_checkpoints,
     checkpoint_files,
     hparam,
@@ -23,11 +22,60 @@ from t2t_mm.decoding import decoded_scores
 from t2t_mm.decoding.decode_config import DecodeConfig
 from t2t_mm.evaluation import scores
 from t2t_mm.features import Split
-from t2t_mm.training import evaluation, learning_rate, optimizers, trainer
+from t2t_mm.training import evaluation, history, learning_rate, preflight, trainer
+from t2t_mm.training import samples as samples_lib
+from t2t_mm.training.parts import Parts
 from t2t_mm.training.run_config import RunConfig
 
 
 def build(
+    *, config: RunConfig, data_dir: str, output_dir: str, **settings: Any
+) -> trainer.Trainer:
+    """Returns a trainer that starts a run in `output_dir`, or goes on with it.
+
+    Whatever can be found wrong with the arguments, the data or the folder is found
+    here, before the first step.
+
+    Args:
+      config: how to run.
+      data_dir: folder of the records.
+      output_dir: folder of the run.
+      **settings: the other arguments of `prepare`.
+
+    Raises:
+      LookupError: if a name is not registered.
+      FileNotFoundError: if records are missing.
+      ValueError: if data, folder and arguments do not fit together.
+      OSError: if `output_dir` cannot be written.
+    """
+    parts = prepare(config=config, data_dir=data_dir, **settings)
+    check_folder(parts.description, output_dir)
+    if not checkpoint_files.are_in(output_dir):
+        run_folder.write(parts.description, output_dir, data_dir)
+        history.write_hparams(parts.model.hparams, output_dir)
+    samples = None
+    if config.show_samples and config.eval_every_steps:
+        samples = samples_lib.Samples(
+            parts.model, parts.problems, data_dir, count=config.show_samples
+        )
+    _log_summary(parts.model, parts.batches, parts.schedule)
+    preflight.log_state(parts)
+    return trainer.Trainer(
+        parts.model,
+        parts.optimizer,
+        parts.sources,
+        parts.schedule,
+        parts.learning_rate,
+        parts.evaluator,
+        config=config,
+        output_dir=output_dir,
+        describe=lambda folder: run_folder.write(parts.description, folder, data_dir),
+        average=parts.average,
+        samples=samples,
+    )
+
+
+def prepare(
     *,
     model_name: str,
     hparams_set: str,
@@ -35,13 +83,9 @@ def build(
     problem_names: Sequence[str],
     config: RunConfig,
     data_dir: str,
-    output_dir: str,
     usr_dir: str | None = None,
-) -> trainer.Trainer:
-    """Returns a trainer that starts a run in `output_dir`, or goes on with it.
-
-    Whatever can be found wrong with the arguments, the data or the folder is found
-    here, before the first step.
+) -> Parts:
+    """Returns what a run is made of.
 
     Args:
       model_name: registered name.
@@ -50,14 +94,12 @@ def build(
       problem_names: registered names.
       config: how to run.
       data_dir: folder of the records.
-      output_dir: folder of the run.
       usr_dir: the user's registrations, for whoever reads the folder later.
 
     Raises:
       LookupError: if a name is not registered.
       FileNotFoundError: if records are missing.
-      ValueError: if data, folder and arguments do not fit together.
-      OSError: if `output_dir` cannot be written.
+      ValueError: if data and arguments do not fit together.
     """
     registry.import_models()
     tf.config.experimental.enable_op_determinism()
@@ -74,8 +116,6 @@ def build(
         name: pipeline.TrainBatches(entry, data_dir, of_problems[name], config.seed)
         for name, entry in problems.items()
     }
-    sources = _make_sources(batches, hparams)
-    schedule = _make_mixing(batches, hparams, config)
     description = run_folder.describe(
         model=model_name,
         hparams_set=hparams_set,
@@ -85,24 +125,16 @@ def build(
         usr_dir=usr_dir,
     )
     net = model_cls(hparams, description.problems, seed=config.seed, name=model_name)
-    factors = _rate_factors(net, hparams)
-    trained = [v for v in net.trainable_variables if factors[v.name] > 0.0]
-    average = None
-    if hparams.ema_decay:
-        average = averaging.WeightAverage(net.trainable_variables, hparams.ema_decay)
-    _claim_folder(description, output_dir, data_dir)
-    _log_summary(net, batches, schedule)
-    return trainer.Trainer(
-        net,
-        optimizers.make_optimizer(trained, hparams, factors),
-        sources,
-        schedule,
-        rate,
-        _make_evaluator(net, problems, of_problems, config, data_dir),
-        config=config,
-        output_dir=output_dir,
-        describe=lambda folder: run_folder.write(description, folder, data_dir),
-        average=average,
+    return Parts(
+        model=net,
+        problems=problems,
+        batches=batches,
+        sources=_make_sources(batches, hparams),
+        schedule=_make_mixing(batches, hparams, config),
+        learning_rate=rate,
+        rate_factors=_rate_factors(net, hparams),
+        evaluator=_make_evaluator(net, problems, of_problems, config, data_dir),
+        description=description,
     )
 
 
@@ -164,10 +196,8 @@ def _rate_factors(net: model.Model, hparams: hparam.HParams) -> dict[str, float]
     return factors
 
 
-def _claim_folder(
-    description: run_folder.RunDescription, output_dir: str, data_dir: str
-) -> None:
-    """Describes the run in its folder, unless checkpoints there are of another run."""
+def check_folder(description: run_folder.RunDescription, output_dir: str) -> None:
+    """Raises `ValueError` if a folder has checkpoints of another run."""
     if not checkpoint_files.are_in(output_dir):
         if best_checkpoints.read_all(output_dir):
             raise ValueError(
@@ -175,14 +205,13 @@ def _claim_folder(
                 "an earlier run, whose other ones are gone. Move it away, or choose "
                 "another --output_dir."
             )
-        run_folder.write(description, output_dir, data_dir)
-    elif run_folder.exists(output_dir):
-        run_folder.check_same(run_folder.read(output_dir), description, output_dir)
-    else:
+        return
+    if not run_folder.exists(output_dir):
         raise ValueError(
             f"'{output_dir}' holds checkpoints but no {run_folder.CONFIG_FILE}: they "
             "are of another program. Choose another --output_dir."
         )
+    run_folder.check_same(run_folder.read(output_dir), description, output_dir)
 
 
 def _make_evaluator(

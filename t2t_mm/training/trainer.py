@@ -5,7 +5,9 @@ last checkpoint holds: which problem is drawn, which batch of it, every dropout 
 a run that is stopped and started again computes the same bits as one that was not.
 """
 
+import contextlib
 import dataclasses
+import os
 import signal
 import time
 import types
@@ -25,11 +27,14 @@ from t2t_mm.training import (
     evaluation,
     history,
     optimizers,
+    profiling,
     progress,
     rescue,
     retention,
+    summaries,
     updates,
 )
+from t2t_mm.training import samples as samples_lib
 from t2t_mm.training.run_config import RunConfig
 
 Features = Mapping[str, tf.Tensor]
@@ -73,6 +78,7 @@ class Trainer:
         output_dir: str,
         describe: Callable[[str], None],
         average: averaging.WeightAverage | None = None,
+        samples: samples_lib.Samples | None = None,
     ) -> None:
         """Restores the newest checkpoint of `output_dir`, if there is one.
 
@@ -87,6 +93,7 @@ class Trainer:
           output_dir: folder of the run.
           describe: writes the description of the run to another folder.
           average: of the trained variables, to evaluate with; None for none.
+          samples: of the same model, to show in TensorBoard; None for none.
         """
         self._model = model
         self._sources = sources
@@ -114,6 +121,12 @@ class Trainer:
             self.state, config.train_steps, max_skipped_steps=config.max_skipped_steps
         )
         self._history = history.History(output_dir, first_step=self.state.step)
+        self._summaries = summaries.Summaries(
+            self._history, self._updates, samples, config
+        )
+        self._profiler = profiling.Profiler(
+            config.profiled_steps, os.path.join(output_dir, history.SUMMARIES)
+        )
         self._dev_watch = dev_watch.DevWatch(
             config,
             evaluator.metric_names,
@@ -180,7 +193,11 @@ class Trainer:
         Raises:
           FloatingPointError: as `train_and_evaluate`.
         """
-        with self._stopping_on_signals():
+        with (
+            self._stopping_on_signals(),
+            contextlib.closing(self._progress),
+            contextlib.closing(self._profiler),
+        ):
             self._catch_up()
             while not self._is_over():
                 self._train_until(self._next_pause())
@@ -219,7 +236,8 @@ class Trainer:
         periods = [config.log_every_steps]
         periods += [] if config.save_every_seconds else [config.save_every_steps]
         periods += [config.eval_every_steps] if config.eval_every_steps else []
-        return min(config.train_steps, *(step + p - step % p for p in periods))
+        pauses = [step + p - step % p for p in periods] + self._profiler.pauses(step)
+        return min(config.train_steps, *pauses)
 
     def _is_time_to_save(self) -> bool:
         if self._config.save_every_seconds:
@@ -241,6 +259,7 @@ class Trainer:
         return is_due and step < self._config.train_steps
 
     def _train_until(self, pause: int) -> None:
+        self._profiler.at(self.state.step)
         since = time.monotonic()
         while self.state.step < pause and not self.stopped:
             for problem, output in self._train_step():
@@ -252,6 +271,9 @@ class Trainer:
         for problem, values in means.items():
             values["learning_rate"] *= self._sources[problem].rate_factor
         with self._rescue.at_hand():
+            self._summaries.write_gradient_norms(
+                self.state.step, self._progress.latest_updates
+            )
             self._record(Split.TRAIN, means)
 
     def _record(self, split: Split, results: Mapping[str, Mapping[str, Any]]) -> None:
@@ -263,6 +285,8 @@ class Trainer:
         """Evaluates all problems on a split and records the results."""
         with self._updates.averaged():
             results = self._evaluator.evaluate(split)
+            self._summaries.show_samples(self.state.step, split)
+        self._summaries.write_parameter_norms(self.state.step)
         self._record(split, results)
         if split == Split.EVAL:
             self._heed(results)
