@@ -12,7 +12,7 @@ from t2t_mm import checkpoint_choice, hparam, registry, run_folder
 from t2t_mm import model as model_lib
 from t2t_mm import problem as problem_lib
 from t2t_mm.data import pipeline, vocabulary
-from t2t_mm.decoding import decoded_predictions, output_scorer
+from t2t_mm.decoding import decoded_predictions, loading, output_scorer
 from t2t_mm.decoding import decoder as decoder_lib
 from t2t_mm.decoding.decode_config import DecodeConfig
 from t2t_mm.evaluation import scores
@@ -269,4 +269,4 @@ def load(
         path = checkpoint_choice.newest(folder)
     else:
         path = checkpoint_choice.find(folder, checkpoint_path)
-    return TrainedModel(decoder_lib.load_model(folder, path), folder, path)
+    return TrainedModel(loading.load_model(folder, path), folder, path)
