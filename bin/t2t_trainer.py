@@ -253,6 +253,7 @@ def main(argv: Sequence[str]) -> None:
         return
     search_flags.check_unused(values)
     common.import_tensorflow(values)
+    common.silence_retracing_advice()
     text = schedules.run(
         schedule,
         model_name=values.model,
