@@ -231,21 +231,29 @@ def main(argv: Sequence[str]) -> None:
     )
     names = common.select_problems(values.problem)
     hparams, config = _settings(values)
-    warm_start = warm_start_flags.config(values)
     schedule = schedules.parse(
         values.schedule,
         use_test_set=values.eval_use_test_set,
         timeout_minutes=values.eval_timeout_mins,
     )
+    warm_start = warm_start_flags.config(values)
+    if warm_start is not None and not schedule.trains:
+        raise ValueError(
+            f"--warm_start_from has no effect with --schedule={schedule.name}, which "
+            "does not train."
+        )
     if schedule.trains:
         common.make_folder("output_dir", values.output_dir)
-    if values.generate_data or values.tmp_dir:
+    if values.tmp_dir and not values.generate_data:
+        raise ValueError("--tmp_dir goes with --generate_data.")
+    if values.generate_data:
         _generate_data(values, names)
     if values.hparams_range:
         sys.stdout.write(search_flags.run(values, hparams, seed=config.seed) + "\n")
         return
     search_flags.check_unused(values)
     common.import_tensorflow(values)
+    common.silence_retracing_advice()
     text = schedules.run(
         schedule,
         model_name=values.model,
@@ -264,8 +272,6 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _generate_data(values: flags.FlagValues, names: Sequence[str]) -> None:
-    if not values.generate_data:
-        raise ValueError("--tmp_dir goes with --generate_data.")
     arguments = [f"--problem={','.join(names)}"]
     for flag in ("data_dir", "tmp_dir", "t2t_usr_dir"):
         if values[flag].value:

@@ -14,7 +14,7 @@ from typing import Any
 from absl import logging
 
 from t2t_mm import checkpoint_files
-from t2t_mm.decoding import decoder
+from t2t_mm.decoding import loading
 from t2t_mm.features import Split
 from t2t_mm.training import history, run_start
 from t2t_mm.training.parts import Parts
@@ -136,8 +136,8 @@ class CheckpointEvaluations:
 
     def _evaluate(self, step: int) -> Results:
         path = checkpoint_files.prefix(self._output_dir, step)
-        run_start.describe(self._parts.description, self._output_dir)
-        decoder.restore_weights(self._parts.model, self._output_dir, path)
+        run_start.check_fits(self._parts.description, self._output_dir)
+        loading.restore_weights(self._parts.model, self._output_dir, path)
         logging.info("evaluating | step %d | %s", step, path)
         results = self._parts.evaluator.evaluate(self._split)
         if step not in self._done:

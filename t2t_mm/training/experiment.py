@@ -9,6 +9,7 @@ import tensorflow as tf
 from absl import logging
 
 from t2t_mm import (
+    checkpoint_files,
     hparam,
     model,
     problem,
@@ -20,7 +21,14 @@ from t2t_mm.decoding import decoded_scores
 from t2t_mm.decoding.decode_config import DecodeConfig
 from t2t_mm.evaluation import scores
 from t2t_mm.features import Split
-from t2t_mm.training import evaluation, learning_rate, preflight, run_start, trainer
+from t2t_mm.training import (
+    evaluation,
+    history,
+    learning_rate,
+    preflight,
+    run_start,
+    trainer,
+)
 from t2t_mm.training import samples as samples_lib
 from t2t_mm.training.parts import Parts
 from t2t_mm.training.run_config import RunConfig
@@ -53,10 +61,26 @@ def build(
       ValueError: if data, folder and arguments do not fit together.
       OSError: if `output_dir` cannot be written.
     """
-    parts = prepare(config=config, data_dir=data_dir, output_dir=output_dir, **settings)
-    description = run_start.claim(
-        parts, warm_start, data_dir=data_dir, output_dir=output_dir
+    parts = prepare(
+        config=config,
+        data_dir=data_dir,
+        output_dir=output_dir,
+        warm_start=warm_start,
+        **settings,
     )
+    if not checkpoint_files.are_in(output_dir):
+        history.write_hparams(parts.model.hparams, output_dir)
+    run_start.write(parts.description, output_dir, data_dir)
+    if warm_start is not None:
+        run_start.take_over_weights(
+            warm_start,
+            parts.description,
+            parts.model,
+            parts.optimizer,
+            parts.average,
+            data_dir=data_dir,
+            output_dir=output_dir,
+        )
     samples = None
     if config.show_samples and config.eval_every_steps:
         samples = samples_lib.Samples(
@@ -74,7 +98,7 @@ def build(
         config=config,
         output_dir=output_dir,
         describe=lambda folder: run_folder.write(
-            description, folder, data_dir, output_dir
+            parts.description, folder, data_dir, output_dir
         ),
         average=parts.average,
         samples=samples,
@@ -92,6 +116,7 @@ def prepare(
     output_dir: str | None = None,
     usr_dir: str | None = None,
     change_hparams: Sequence[str] = (),
+    warm_start: WarmStartConfig | None = None,
 ) -> Parts:
     """Returns what a run is made of.
 
@@ -102,10 +127,10 @@ def prepare(
       problem_names: registered names.
       config: how to run.
       data_dir: folder of the records.
-      output_dir: folder of the run, if there is to be one; if there are checkpoints in
-        it, their model is what is made.
+      output_dir: folder of the run, which is only read; None if it has none.
       usr_dir: the user's registrations, for whoever reads the folder later.
       change_hparams: hparams that may differ from those of the run so far.
+      warm_start: what to begin with of another run, or None.
 
     Raises:
       LookupError: if a name is not registered.
@@ -136,7 +161,9 @@ def prepare(
         usr_dir=usr_dir,
     )
     if output_dir is not None:
-        description = run_start.describe(description, output_dir, change_hparams)
+        description = run_start.describe(
+            description, output_dir, change_hparams, warm_start
+        )
     net = model_cls(hparams, description.problems, seed=config.seed, name=model_name)
     return Parts(
         model=net,

@@ -102,6 +102,7 @@ def go_on(
       ValueError: listing every difference that is not allowed.
     """
     check_changeable(may_change)
+    _check_has_state(old, output_dir)
     problems = _problem_changes(old, new)
     allowed = {*may_change, *(_OF_PROBLEMS if problems else ())}
     changed = _changed_hparams(old.hparams, new.hparams)
@@ -124,6 +125,15 @@ def go_on(
         retired=tuple(name for name in known if name not in new.problems),
         history=(*old.history, event),
     )
+
+
+def _check_has_state(old: Description, output_dir: str) -> None:
+    if old.weights_only:
+        raise ValueError(
+            f"'{output_dir}' must hold the whole state of a run to go on with it, and "
+            "has weights only. Start a new run from it: "
+            f"--warm_start_from={output_dir} with another --output_dir."
+        )
 
 
 def _problem_changes(old: Description, new: Description) -> dict[str, list[str]]:
@@ -188,7 +198,7 @@ def _message(lines: Sequence[str], hparams: Collection[str], output_dir: str) ->
 
 
 def log(event: Mapping[str, Any]) -> None:
-    """Says what changed, by an entry of the history of a run."""
+    """Says what an event of the history of a run changes."""
     meanings = {
         "added": "begins with its data; nets that no other problem has are new",
         "returned": "goes on where it was",

@@ -7,7 +7,6 @@ from typing import Any
 
 from t2t_mm.features import Split
 from t2t_mm.training.run_config import RunConfig
-from t2t_mm.training.warm_start_config import WarmStartConfig
 
 DEFAULT = "train_and_evaluate"
 SCHEDULES = {
@@ -104,7 +103,6 @@ def run(
     config: RunConfig,
     data_dir: str,
     output_dir: str,
-    warm_start: WarmStartConfig | None = None,
     **settings: Any,
 ) -> str:
     """Does what a schedule says.
@@ -114,20 +112,11 @@ def run(
       config: how to run.
       data_dir: folder of the records.
       output_dir: folder of the run.
-      warm_start: what to begin with of another run, or None.
       **settings: the other arguments of `experiment.prepare`.
 
     Returns:
       What a person or a pipe reads at the end; empty if a signal stopped it.
-
-    Raises:
-      ValueError: if a warm start is wanted of a schedule that does not train.
     """
-    if warm_start is not None and not schedule.trains:
-        raise ValueError(
-            "--warm_start_from goes with --schedule=train or train_and_evaluate; got "
-            f"{schedule.name}."
-        )
     # Late: they import TensorFlow.
     from t2t_mm.training import evaluation, experiment
 
@@ -136,9 +125,7 @@ def run(
         return _run_without_training(schedule, config, output_dir, settings)
     if schedule.name == "train":
         config = dataclasses.replace(config, eval_every_steps=0)
-    trainer = experiment.build(
-        config=config, output_dir=output_dir, warm_start=warm_start, **settings
-    )
+    trainer = experiment.build(config=config, output_dir=output_dir, **settings)
     if schedule.name == "train":
         trainer.train()
         return ""
