@@ -102,7 +102,6 @@ def go_on(
       ValueError: listing every difference that is not allowed.
     """
     check_changeable(may_change)
-    _check_has_state(old, output_dir)
     problems = _problem_changes(old, new)
     allowed = {*may_change, *(_OF_PROBLEMS if problems else ())}
     changed = _changed_hparams(old.hparams, new.hparams)
@@ -125,15 +124,6 @@ def go_on(
         retired=tuple(name for name in known if name not in new.problems),
         history=(*old.history, event),
     )
-
-
-def _check_has_state(old: Description, output_dir: str) -> None:
-    if old.weights_only:
-        raise ValueError(
-            f"'{output_dir}' must hold the whole state of a run to go on with it, and "
-            "has weights only. Start a new run from it: "
-            f"--warm_start_from={output_dir} with another --output_dir."
-        )
 
 
 def _problem_changes(old: Description, new: Description) -> dict[str, list[str]]:

@@ -76,7 +76,17 @@ def check_fits(description: run_folder.RunDescription, output_dir: str) -> None:
 def write(
     description: run_folder.RunDescription, output_dir: str, data_dir: str
 ) -> None:
-    """Describes the run in its folder, and says what is not as it was."""
+    """Describes the run in its folder, and says what is not as it was.
+
+    Raises:
+      ValueError: if the folder has weights only, with which no run can go on.
+    """
+    if description.weights_only:
+        raise ValueError(
+            f"'{output_dir}' must hold the whole state of a run to go on with it, and "
+            "has weights only. Start a new run from it: "
+            f"--warm_start_from={output_dir} with another --output_dir."
+        )
     if checkpoint_files.are_in(output_dir):
         known = len(run_folder.read(output_dir).history)
         for event in description.history[known:]:

@@ -123,3 +123,13 @@ def test_a_warm_start_that_would_have_no_effect_is_refused(build, tmp_path):
 
     with pytest.raises(ValueError, match="it began with initial values and has check"):
         build(tmp_path / "run", [COPY], warm_start=start)
+
+
+def test_weights_alone_cannot_go_on(build, tmp_path):
+    train_by_hand(build(tmp_path / "run", [COPY]))
+    description = run_folder.read(str(tmp_path / "run"))
+    bare = dataclasses.replace(description, weights_only=True)
+    run_folder.write(bare, str(tmp_path / "run"))
+
+    with pytest.raises(ValueError, match="has weights only. Start a new run from it"):
+        build(tmp_path / "run", [COPY])

@@ -116,10 +116,3 @@ def test_all_other_differences_are_listed():
     ):
         assert part in message
     assert "ende" not in message
-
-
-def test_weights_alone_cannot_go_on():
-    old = dataclasses.replace(describe("ende"), weights_only=True)
-
-    with pytest.raises(ValueError, match="has weights only. Start a new run from it"):
-        go_on(old, describe("ende"))
