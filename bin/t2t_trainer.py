@@ -3,12 +3,13 @@
 import dataclasses
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from absl import flags
 
 from t2t_mm import hparam, registry
 from t2t_mm.bin import flags as common
-from t2t_mm.training.run_config import RunConfig
+from t2t_mm.training.run_config import STRATEGIES, RunConfig
 
 USAGE = """
 Trains one model on one or more problems and evaluates it on their dev splits:
@@ -31,6 +32,8 @@ _RUN_FLAGS = (
     "log_every_steps",
     "max_skipped_steps",
     "jit_compile",
+    "strategy",
+    "num_devices",
     "seed",
 )
 
@@ -84,6 +87,8 @@ def _define_run_flags(values: flags.FlagValues) -> None:
         "log_every_steps": "Steps between two lines of progress.",
         "max_skipped_steps": "Steps in a row of a problem that may be skipped because "
         "something is not finite; one more stops the run.",
+        "num_devices": "GPUs of each machine to use; 0 for all. Without a GPU, parts "
+        "of the CPU, to try things out.",
         "seed": "Seeds initial values, dropout, mixing and the order of the data.",
     }
     for name, text in steps.items():
@@ -101,7 +106,18 @@ def _define_run_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_bool(
         "jit_compile",
         None,
-        "Compile each step with XLA. Default off: on CPU it compiles for minutes.",
+        "Compile each step with XLA. Default: on for accelerators, off for a CPU, on "
+        "which it compiles for minutes.",
+        flag_values=values,
+    )
+    flags.DEFINE_alias("worker_gpu", "num_devices", flag_values=values)
+    flags.DEFINE_enum(
+        "strategy",
+        None,
+        STRATEGIES,
+        "Where to run: 'one' device, 'mirrored' over several of this machine, "
+        "'multi_worker' over machines that TF_CONFIG names, or 'tpu'. The rows of a "
+        "batch are dealt out; its size stays. Default: 'auto', by what there is.",
         flag_values=values,
     )
 
@@ -117,7 +133,7 @@ def main(argv: Sequence[str]) -> None:
     names = common.select_problems(values.problem)
     hparams, config = _settings(values)
     common.make_folder("output_dir", values.output_dir)
-    common.import_tensorflow(values)
+    where = common.import_tensorflow(values, lambda: _make_distribution(config))
     from t2t_mm.training import evaluation, experiment  # late: it imports TensorFlow
 
     trainer = experiment.build(
@@ -129,10 +145,17 @@ def main(argv: Sequence[str]) -> None:
         data_dir=values.data_dir,
         output_dir=values.output_dir,
         usr_dir=values.t2t_usr_dir,
+        distribution=where,
     )
     results = trainer.train_and_evaluate()
-    if results:
+    if results and where.is_chief:
         sys.stdout.write(evaluation.format_table(results) + "\n")
+
+
+def _make_distribution(config: RunConfig) -> Any:
+    from t2t_mm.training import distribution  # late: it imports TensorFlow
+
+    return distribution.make_distribution(config.strategy, config.num_devices)
 
 
 def _settings(values: flags.FlagValues) -> tuple[hparam.HParams, RunConfig]:

@@ -1,6 +1,7 @@
 import dataclasses
 
 import pytest
+import tensorflow as tf
 
 import goldens
 from t2t_mm import registry
@@ -29,6 +30,12 @@ def pytest_terminal_summary(terminalreporter, config):
         figures = f"{absolute:.2e}  {relative:.2e}  {share:20.3f}"
         terminalreporter.line(f"{len(errors):6d}  {figures}  {fixture}")
 
+
+NUM_DEVICES = 4  # parts of the CPU, for tests of several replicas; before any test
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0],
+    [tf.config.LogicalDeviceConfiguration() for _ in range(NUM_DEVICES)],
+)
 
 DIGITS_PROBLEMS = ("copy_digits", "reverse_digits")
 

@@ -11,6 +11,7 @@ from absl import logging
 from t2t_mm import averaging, hparam, model, problem, registry, run_folder
 from t2t_mm.data import mixing, pipeline, vocabulary
 from t2t_mm.features import Split
+from t2t_mm.training import distribution as distribution_lib
 from t2t_mm.training import evaluation, learning_rate, optimizers, trainer
 from t2t_mm.training.run_config import RunConfig
 
@@ -25,6 +26,7 @@ def build(
     data_dir: str,
     output_dir: str,
     usr_dir: str | None = None,
+    distribution: distribution_lib.Distribution | None = None,
 ) -> trainer.Trainer:
     """Returns a trainer that starts a run in `output_dir`, or goes on with it.
 
@@ -40,6 +42,7 @@ def build(
       data_dir: folder of the records.
       output_dir: folder of the run.
       usr_dir: the user's registrations, for whoever reads the folder later.
+      distribution: where to run; None for one device.
 
     Raises:
       LookupError: if a name is not registered.
@@ -50,6 +53,8 @@ def build(
     registry.import_models()
     tf.config.experimental.enable_op_determinism()
     tf.random.set_seed(config.seed)
+    distribution = distribution or distribution_lib.Distribution()
+    config = _choose_compilation(config, distribution)
     model_cls = registry.MODELS.get(model_name)
     problems = {name: registry.problem(name) for name in problem_names}
     for entry in problems.values():
@@ -62,7 +67,7 @@ def build(
         name: pipeline.TrainBatches(entry, data_dir, of_problems[name], config.seed)
         for name, entry in problems.items()
     }
-    sources = _make_sources(batches, hparams)
+    sources = _make_sources(batches, hparams, distribution)
     schedule = _make_mixing(batches, hparams, config)
     description = run_folder.describe(
         model=model_name,
@@ -72,25 +77,45 @@ def build(
         data_dir=data_dir,
         usr_dir=usr_dir,
     )
-    net = model_cls(hparams, description.problems, seed=config.seed, name=model_name)
-    factors = _rate_factors(net, hparams)
-    trained = [v for v in net.trainable_variables if factors[v.name] > 0.0]
-    average = None
-    if hparams.ema_decay:
-        average = averaging.WeightAverage(net.trainable_variables, hparams.ema_decay)
-    _claim_folder(description, output_dir, data_dir)
+    with distribution.scope():
+        net = model_cls(
+            hparams, description.problems, seed=config.seed, name=model_name
+        )
+        factors = _rate_factors(net, hparams)
+        trained = [v for v in net.trainable_variables if factors[v.name] > 0.0]
+        optimizer = optimizers.make_optimizer(trained, hparams, factors)
+        average = None
+        if hparams.ema_decay:
+            average = averaging.WeightAverage(
+                net.trainable_variables, hparams.ema_decay
+            )
+    _claim_folder(description, output_dir, data_dir, writes=distribution.is_chief)
     _log_summary(net, batches, schedule)
     return trainer.Trainer(
         net,
-        optimizers.make_optimizer(trained, hparams, factors),
+        optimizer,
         sources,
         schedule,
         rate,
-        _make_evaluator(net, problems, of_problems, config, data_dir),
+        _make_evaluator(net, problems, of_problems, config, data_dir, distribution),
         config=config,
         output_dir=output_dir,
         average=average,
+        distribution=distribution,
     )
+
+
+def _choose_compilation(
+    config: RunConfig, distribution: distribution_lib.Distribution
+) -> RunConfig:
+    """Decides whether to compile with XLA, if the user does not."""
+    if config.jit_compile is not None:
+        return config
+    jit_compile = bool(tf.config.list_logical_devices("GPU"))
+    logging.info(
+        "jit_compile | %s, chosen by the device", "on" if jit_compile else "off"
+    )
+    return dataclasses.replace(config, jit_compile=jit_compile)
 
 
 def _hparams_of(
@@ -106,8 +131,28 @@ def _hparams_of(
     return dataclasses.replace(hparams, batch_size=number, batch_examples=number)
 
 
+class _SpreadBatches:
+    """Training batches of one problem, dealt out to the replicas."""
+
+    def __init__(
+        self,
+        batches: pipeline.TrainBatches,
+        distribution: distribution_lib.Distribution,
+    ) -> None:
+        self._batches = batches
+        self._distribution = distribution
+
+    def dataset(self, start: int) -> distribution_lib.Dataset:
+        """Returns batches from number `start` on, for ever."""
+        return self._distribution.batches(
+            lambda shards: self._batches.dataset(start, shards)
+        )
+
+
 def _make_sources(
-    batches: Mapping[str, trainer.Batches], hparams: hparam.HParams
+    batches: Mapping[str, pipeline.TrainBatches],
+    hparams: hparam.HParams,
+    distribution: distribution_lib.Distribution,
 ) -> dict[str, trainer.Source]:
     weights, factors = (
         mixing.by_problem(field, getattr(hparams, field), batches, 1.0)
@@ -115,7 +160,9 @@ def _make_sources(
     )
     return {
         name: trainer.Source(
-            batches=of_problem, loss_weight=weights[name], rate_factor=factors[name]
+            batches=_SpreadBatches(of_problem, distribution),
+            loss_weight=weights[name],
+            rate_factor=factors[name],
         )
         for name, of_problem in batches.items()
     }
@@ -152,11 +199,16 @@ def _rate_factors(net: model.Model, hparams: hparam.HParams) -> dict[str, float]
 
 
 def _claim_folder(
-    description: run_folder.RunDescription, output_dir: str, data_dir: str
+    description: run_folder.RunDescription,
+    output_dir: str,
+    data_dir: str,
+    *,
+    writes: bool,
 ) -> None:
     """Describes the run in its folder, unless checkpoints there are of another run."""
     if tf.train.latest_checkpoint(output_dir) is None:
-        run_folder.write(description, output_dir, data_dir)
+        if writes:
+            run_folder.write(description, output_dir, data_dir)
     elif run_folder.exists(output_dir):
         run_folder.check_same(run_folder.read(output_dir), description, output_dir)
     else:
@@ -172,19 +224,23 @@ def _make_evaluator(
     of_problems: Mapping[str, hparam.HParams],
     config: RunConfig,
     data_dir: str,
+    distribution: distribution_lib.Distribution,
 ) -> evaluation.Evaluator:
     most = config.eval_steps or None
 
-    def make_batches(name: str, split: Split) -> tf.data.Dataset:
-        return pipeline.eval_dataset(
-            problems[name], split, data_dir, of_problems[name], most
+    def make_batches(name: str, split: Split) -> distribution_lib.Dataset:
+        return distribution.batches(
+            lambda shards: pipeline.eval_dataset(
+                problems[name], split, data_dir, of_problems[name], most, shards
+            )
         )
 
     return evaluation.Evaluator(
         net,
         {name: entry.metrics for name, entry in problems.items()},
         make_batches,
-        jit_compile=config.jit_compile,
+        distribution,
+        jit_compile=bool(config.jit_compile),
     )
 
 

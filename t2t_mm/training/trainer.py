@@ -27,15 +27,17 @@ from t2t_mm.training import (
     progress,
     updates,
 )
+from t2t_mm.training import distribution as distribution_lib
 from t2t_mm.training.run_config import RunConfig
 
+_STEPS_BETWEEN_AGREEMENTS = 10  # each waits for the slowest worker
 Features = Mapping[str, tf.Tensor]
 
 
 class Batches(Protocol):
     """Training batches of one problem, at any position."""
 
-    def dataset(self, start: int) -> tf.data.Dataset:
+    def dataset(self, start: int) -> distribution_lib.Dataset:
         """Returns batches from number `start` on, for ever."""
 
 
@@ -69,6 +71,7 @@ class Trainer:
         config: RunConfig,
         output_dir: str,
         average: averaging.WeightAverage | None = None,
+        distribution: distribution_lib.Distribution | None = None,
     ) -> None:
         """Restores the newest checkpoint of `output_dir`, if there is one.
 
@@ -82,7 +85,10 @@ class Trainer:
           config: how to run.
           output_dir: folder of the run.
           average: of the trained variables, to evaluate with; None for none.
+          distribution: what variables, batches and evaluator were made for; None for
+            one device.
         """
+        self._distribution = distribution or distribution_lib.Distribution()
         self._model = model
         self._sources = sources
         self._schedule = schedule
@@ -90,7 +96,11 @@ class Trainer:
         self._evaluator = evaluator
         self._config = config
         self._updates = updates.Updates(
-            model, optimizer, average, jit_compile=config.jit_compile
+            model,
+            optimizer,
+            average,
+            self._distribution,
+            jit_compile=bool(config.jit_compile),
         )
         self.state = checkpoint.RunState(sources)
         self._checkpoints = checkpoint.Checkpoints(
@@ -102,12 +112,16 @@ class Trainer:
             average=average,
         )
         self._checkpoints.restore_latest()
+        self._distribution.check_equal("the step to go on from", self.state.step)
         self._progress = progress.Progress(
             self.state, config.train_steps, max_skipped_steps=config.max_skipped_steps
         )
-        self._history = history.History(output_dir, first_step=self.state.step)
+        self._history = history.History(
+            self._distribution.own_folder(output_dir), first_step=self.state.step
+        )
         self._iterators: dict[str, Iterator[Features]] = {}
         self._stop_signal: str | None = None
+        self._stops_at: int | None = None
 
     def _next_batch(self, problem: str) -> Features:
         counts = self.state.counts[problem]
@@ -156,10 +170,10 @@ class Trainer:
             while self.state.step < self._config.train_steps and not self.stopped:
                 self._train_until(self._next_pause())
                 if self.stopped or self.state.step % self._config.save_every_steps == 0:
-                    self._checkpoints.save()
+                    self._save()
                 if self._is_time_to_evaluate() and not self.stopped:
                     self.evaluate(Split.EVAL)
-        self._checkpoints.save()
+        self._save()
         if self.stopped:
             logging.warning(
                 "Stopped by %s at step %d, which is saved; the same command goes on "
@@ -172,8 +186,22 @@ class Trainer:
 
     @property
     def stopped(self) -> bool:
-        """Whether a signal asked the run to stop."""
+        """Whether a signal asked the run to stop, and all workers know."""
+        if self._distribution.num_workers > 1:
+            return self._stops_at == self.state.step
         return self._stop_signal is not None
+
+    def _agree_to_stop(self) -> None:
+        """Lets all workers stop after the same step if one of them is to."""
+        step, workers = self.state.step, self._distribution.num_workers
+        if workers > 1 and step % _STEPS_BETWEEN_AGREEMENTS == 0:
+            if self._distribution.any_worker(self._stop_signal is not None):
+                self._stop_signal = self._stop_signal or "a signal to another worker"
+                self._stops_at = step
+
+    def _save(self) -> None:
+        if self._distribution.is_chief:
+            self._checkpoints.save()
 
     def _next_pause(self) -> int:
         config, step = self._config, self.state.step
@@ -191,6 +219,7 @@ class Trainer:
         while self.state.step < pause and not self.stopped:
             for problem, output in self._train_step():
                 self._progress.add(self.state.step, problem, output)
+            self._agree_to_stop()
         step = self.state.step
         means = self._progress.flush(since, self._learning_rate(step - 1))
         for problem, values in means.items():
