@@ -136,18 +136,19 @@ def main(argv: Sequence[str]) -> None:
     where = common.import_tensorflow(values, lambda: _make_distribution(config))
     from t2t_mm.training import evaluation, experiment  # late: it imports TensorFlow
 
-    trainer = experiment.build(
-        model_name=values.model,
-        hparams_set=values.hparams_set,
-        hparams=hparams,
-        problem_names=names,
-        config=config,
-        data_dir=values.data_dir,
-        output_dir=values.output_dir,
-        usr_dir=values.t2t_usr_dir,
-        distribution=where,
-    )
-    results = trainer.train_and_evaluate()
+    with where.naming_lost_workers():
+        trainer = experiment.build(
+            model_name=values.model,
+            hparams_set=values.hparams_set,
+            hparams=hparams,
+            problem_names=names,
+            config=config,
+            data_dir=values.data_dir,
+            output_dir=values.output_dir,
+            usr_dir=values.t2t_usr_dir,
+            distribution=where,
+        )
+        results = trainer.train_and_evaluate()
     if results and where.is_chief:
         sys.stdout.write(evaluation.format_table(results) + "\n")
 

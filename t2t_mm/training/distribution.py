@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -18,6 +18,16 @@ from absl import logging
 
 from t2t_mm.data import pipeline
 from t2t_mm.layers import randomness
+
+# What a collective operation ends in when another worker is gone.
+_ERRORS_OF_OTHERS = (
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.InternalError,
+    tf.errors.UnavailableError,
+    tf.errors.UnknownError,
+)
 
 Dataset = Iterable[Mapping[str, Any]]
 
@@ -153,6 +163,25 @@ class Distribution:
         spread = self.strategy.distribute_datasets_from_function(lambda _: empty)
         return {**of_replica, **spread.element_spec}
 
+    @contextlib.contextmanager
+    def naming_lost_workers(self) -> Iterator[None]:
+        """Says what to do when another worker is lost inside the context.
+
+        Raises:
+          ConnectionError: then.
+        """
+        try:
+            yield
+        except tf.errors.OpError as error:
+            if self.num_workers == 1 or not isinstance(error, _ERRORS_OF_OTHERS):
+                raise
+            reason = next(line for line in str(error.message).splitlines() if line)
+            raise ConnectionError(
+                f"Worker {self.worker} has lost another one: {reason} Start all "
+                "workers again with the same commands: they go on from the newest "
+                "checkpoint."
+            ) from error
+
     def any_worker(self, flag: bool) -> bool:
         """Returns whether `flag` is true on any worker; all of them must ask."""
         if self.num_workers == 1:
@@ -171,11 +200,15 @@ class Distribution:
             )
 
     def _sum_over_workers(self, number: float) -> float:
+        def of_replica(value: tf.Tensor) -> tf.Tensor:
+            return self.add_up(tf.identity(value))  # a copy on its device
+
         def add_up(value: tf.Tensor) -> tf.Tensor:
-            return self.first(self.run(self.add_up, value))
+            return self.first(self.run(of_replica, value))
 
         # Float64 holds every step.
-        return float(tf.function(add_up)(tf.constant(number, tf.float64)))
+        program = tf.function(add_up, autograph=False)
+        return float(program(tf.constant(number, tf.float64)))
 
     def own_folder(self, output_dir: str) -> str:
         """Returns where this process writes: `output_dir`, if it is the chief.

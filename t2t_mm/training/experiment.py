@@ -15,6 +15,8 @@ from t2t_mm.training import distribution as distribution_lib
 from t2t_mm.training import evaluation, learning_rate, optimizers, trainer
 from t2t_mm.training.run_config import RunConfig
 
+MOST_PROGRAMS = 64  # training steps compiled, before a warning
+
 
 def build(
     *,
@@ -91,6 +93,7 @@ def build(
             )
     _claim_folder(description, output_dir, data_dir, writes=distribution.is_chief)
     _log_summary(net, batches, schedule)
+    _log_programs(net, batches, has_shapes=bool(config.jit_compile))
     return trainer.Trainer(
         net,
         optimizer,
@@ -263,4 +266,39 @@ def _log_summary(
             entry.num_examples,
             100 * rates[name],
             shapes,
+        )
+
+
+def _log_programs(
+    net: model.Model,
+    batches: Mapping[str, pipeline.TrainBatches],
+    *,
+    has_shapes: bool,
+) -> None:
+    """Says how many programs training compiles, and warns of too many.
+
+    Args:
+      net: the model; some of its problems share their graphs.
+      batches: by problem.
+      has_shapes: whether each shape of batches is a program of its own.
+    """
+    graphs = {name: net.graph_key(name) for name in batches}
+    programs = {
+        (graphs[name], shape if has_shapes else None)
+        for name, entry in batches.items()
+        for shape in entry.shapes()
+    }
+    logging.info(
+        "programs | %d for %d problems%s, each compiled when it is first met",
+        len(programs),
+        len(batches),
+        " and the shapes of their batches" if has_shapes else "",
+    )
+    if len(programs) > MOST_PROGRAMS:
+        logging.warning(
+            "%d programs take long to compile and much memory. Fewer: lower "
+            "`max_buckets` (%d), or train without --jit_compile, which needs one for "
+            "each kind of problem.",
+            len(programs),
+            net.hparams.max_buckets,
         )
