@@ -168,18 +168,21 @@ def _decode_lines(
 def _decode_split(
     decoder: "decoder_lib.Decoder", values: flags.FlagValues
 ) -> Iterator[str]:
-    from t2t_mm.decoding import scores  # late: only this mode needs it
+    from t2t_mm.decoding import decoded_predictions  # late: it imports TensorFlow
+    from t2t_mm.evaluation import scores
 
-    references, outputs = [], []
+    problem = decoder.problem
+    examples = []
     for example in decoder.decode_split(
         Split(values.split), values.data_dir, values.max_batches or None
     ):
-        references.append(example.reference)
-        outputs.append(example.output)
+        examples.append(example)
         yield f"{example.reference}\t{example.output}".replace("\n", " ")
-    found = scores.score(decoder.problem.scores, references, outputs)
-    for name, score in found.items():
-        logging.info("%s | %s | %s %s", decoder.problem.name, values.split, name, score)
+    predictions = decoded_predictions.collect(
+        examples, several_references=problem.several_references
+    )
+    for name, score in scores.score(problem.scores, predictions).items():
+        logging.info("%s | %s | %s %s", problem.name, values.split, name, score)
 
 
 def _write(outputs: Iterator[str], path: str | None) -> None:

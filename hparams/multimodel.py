@@ -124,6 +124,31 @@ def multimodel_tiny() -> MultiModelHParams:
     )
 
 
+@registry.register_hparams("multimodel_tiny_speech")
+def multimodel_tiny_speech() -> MultiModelHParams:
+    """`multimodel_tiny` for one or two hours of speech, which it learns by heart.
+
+    So spectrograms are warped and masked anew at every step (Park et al. 2019; Jaitly
+    and Hinton 2013), and units are dropped. The nets for sound are twice as wide.
+    Batches are of 2,048 frames, about 40 seconds.
+    """
+    return dataclasses.replace(
+        multimodel_tiny(),
+        batch_size=2048,
+        max_input_length=400,
+        max_target_length=80,
+        dropout=0.1,
+        attention_dropout=0.1,
+        audio_filters=(16, 32),
+        augment_audio_time_warp=0.15,
+        augment_audio_frequency_warp=0.1,
+        augment_audio_time_masks=2,
+        augment_audio_time_mask_share=0.1,
+        augment_audio_frequency_masks=2,
+        augment_audio_frequency_mask_bins=8,
+    )
+
+
 @registry.register_hparams("multimodel_modern")
 def multimodel_modern() -> MultiModelHParams:
     """What later work found better, at the size of `multimodel_base`.

@@ -17,7 +17,7 @@ from absl import logging
 
 from t2t_mm import problem, registry
 from t2t_mm.data import corpus as corpora
-from t2t_mm.data import splits, text_problem, trees
+from t2t_mm.data import output_rules, splits, text_problem, trees
 from t2t_mm.features import SpaceId, Split
 
 WSJ_SECTIONS = {
@@ -49,6 +49,13 @@ RESERVED_TOKENS = (
     *(f" {trees.CLOSING}{label}" for label in _LABELS.split()),
     *(" -LRB-", " -RRB-", " PRP$", " WP$"),
 )
+# The tags of the Penn Treebank, and after "#" those that later treebanks added.
+_TAGS = (
+    "CC CD DT EX FW IN JJ JJR JJS LS MD NN NNP NNPS NNS PDT POS PRP PRP$ RB RBR RBS RP "
+    "SYM TO UH VB VBD VBG VBN VBP VBZ WDT WP WP$ WRB -LRB- -RRB- `` '' , . : $ # "
+    "ADD AFX GW HYPH NFP XX"
+)
+PENN_TREES = output_rules.TreeRule(constituents=_LABELS.split(), tags=_TAGS.split())
 
 
 class TreeFiles(NamedTuple):
@@ -65,11 +72,16 @@ class TreeFiles(NamedTuple):
 
 
 class ParsingProblem(text_problem.Text2TextProblem):
-    """Words to their tree."""
+    """Words to their tree.
+
+    Trees of other labels than those of the Penn Treebank need an `output_rule` and
+    `additional_reserved_tokens` of their own.
+    """
 
     input_space = SpaceId.EN_TOK
     target_space = SpaceId.PARSE_TOK
     scores: ClassVar[tuple[str, ...]] = ("exact", "well_formed", "labelled_f1")
+    output_rule = PENN_TREES
     additional_reserved_tokens = RESERVED_TOKENS
 
     @abc.abstractmethod

@@ -90,6 +90,14 @@ class HParams:
       audio_pad_to_stride: lengthen sounds with silence to a multiple of
         `audio_time_stride`, so that no result depends on how far a batch is padded;
         the first release did not.
+      augment_audio_time_warp: in training, spectrograms last longer or shorter by a
+        random share of at most this; 0 for none. These fields have no effect on sounds
+        that are not spectrograms.
+      augment_audio_frequency_warp: likewise, frequencies are higher or lower.
+      augment_audio_time_masks: stretches of time that are masked in each spectrogram.
+      augment_audio_time_mask_share: of the frames of a sound, the widest stretch.
+      augment_audio_frequency_masks: bands of frequencies that are masked in each.
+      augment_audio_frequency_mask_bins: bins of the widest band.
       class_label_net: how positions become classes. "paper": its equations;
         "release": the first release's widths, ordinary shortcut and missing ReLU;
         "release_1d": the same over a sequence, causal with kernels of 5 and stride 4,
@@ -172,6 +180,12 @@ class HParams:
     audio_shortcut_separable: bool = False
     audio_shortcut_relu: bool = False
     audio_pad_to_stride: bool = True
+    augment_audio_time_warp: float = 0.0
+    augment_audio_frequency_warp: float = 0.0
+    augment_audio_time_masks: int = 0
+    augment_audio_time_mask_share: float = 0.1
+    augment_audio_frequency_masks: int = 0
+    augment_audio_frequency_mask_bins: int = 8
     class_label_net: str = "paper"
     class_label_filters: tuple[int, ...] = (1024, 1536, 2048)
     class_label_count_padding: bool = False
@@ -228,6 +242,7 @@ class HParams:
         )
         self.check_rates("dropout", "label_smoothing")
         self._check_modality_nets()
+        self._check_augmentation()
         self.check_choice("activation_dtype", _ACTIVATION_DTYPES)
         self._check_optimizer()
 
@@ -296,6 +311,17 @@ class HParams:
                 f"`audio_time_stride` must be a power of 2 of at most {most}, with "
                 f"`audio_filters` of {blocks} blocks; got {stride}."
             )
+
+    def _check_augmentation(self) -> None:
+        self.check_rates(
+            "augment_audio_time_warp",
+            "augment_audio_frequency_warp",
+            "augment_audio_time_mask_share",
+        )
+        self.check_not_negative(
+            "augment_audio_time_masks", "augment_audio_frequency_masks"
+        )
+        self.check_positive("augment_audio_frequency_mask_bins")
 
     def check_positive(self, *fields: str) -> None:
         """Raises `ValueError` unless the fields are at least 1."""

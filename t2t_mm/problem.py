@@ -17,7 +17,7 @@ import dataclasses
 import enum
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from etils import epy
 
@@ -28,6 +28,9 @@ from t2t_mm.features import FeatureSpec, Split
 
 with epy.lazy_imports():
     import tensorflow as tf
+
+if TYPE_CHECKING:
+    from t2t_mm.data import output_rules  # imports this module
 
 DatasetSplit = Split
 Record = dict[str, list[Any]]
@@ -78,8 +81,12 @@ class Problem(abc.ABC):
       batch_size_means_tokens: whether `hparams.batch_size` (tokens) or
         `hparams.batch_examples` sets the size of batches.
       metrics: names of the metrics of an evaluation, which sees the true targets.
-      scores: names of the scores of decoded outputs, of those in `decoding/scores.py`
+      scores: names of the scores of decoded outputs, of those in `t2t_mm/evaluation/`
         or registered with `registry.register_score`.
+      output_rule: what all outputs look like, for decoding with `constrained=true`;
+        None if there is nothing to say.
+      several_references: whether records with the same inputs, such as captions of one
+        image, are scored as one example with several right outputs.
       record_types: "int64" (ids), "float32" (numbers) or "string" (bytes) for each
         feature of a record.
       record_features: which feature of a record is each feature of a batch.
@@ -102,6 +109,8 @@ class Problem(abc.ABC):
         "neg_log_perplexity",
     )
     scores: ClassVar[tuple[str, ...]] = ()
+    output_rule: ClassVar["output_rules.TreeRule | None"] = None
+    several_references: ClassVar[bool] = False
     record_types: ClassVar[Mapping[str, str]] = {"inputs": "int64", "targets": "int64"}
     record_features: ClassVar[Mapping[str, str]] = {
         "inputs": "inputs",
@@ -328,6 +337,14 @@ class Problem(abc.ABC):
     def read_input(self, line: str) -> Any:
         """Returns the raw input that a line of a decoder's input file stands for."""
         return line
+
+    def decode_inputs(self, ids: Sequence[int], data_dir: str) -> str:
+        """Returns the text of input ids, up to the id that ends a sequence.
+
+        Raises:
+          TypeError: if inputs are no text.
+        """
+        raise TypeError(f"The inputs of {self.name} are not text.")
 
     @abc.abstractmethod
     def decode_targets(self, ids: Sequence[Any], data_dir: str) -> str:

@@ -15,7 +15,7 @@ import importlib
 import pathlib
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Generic, NamedTuple, TypeVar, overload
 
 from absl import logging
@@ -195,8 +195,7 @@ MODALITIES: Registry[type[Any]] = Registry("modality")
 MODELS: Registry[type[Any]] = Registry("model")
 HPARAMS: Registry[Callable[[], Any]] = Registry("hparams set", "an")
 VOCABULARIES: Registry[VocabularySpec] = Registry("vocabulary")
-# A score takes references and outputs, at least one, and returns what a reader sees.
-SCORES: Registry[Callable[[Sequence[str], Sequence[str]], str]] = Registry("score")
+SCORES: Registry[type[Any]] = Registry("score")
 
 register_alias = PROBLEMS.register_alias
 register_modality = MODALITIES.register

@@ -13,6 +13,7 @@ import numpy as np
 from t2t_mm import problem, registry
 from t2t_mm.data import audio_problem, image_problem, text_problem
 from t2t_mm.features import SpaceId, Split
+from t2t_mm.problems import parsing
 from t2t_mm.problems.miniworld import pictures, sentences, speech
 from t2t_mm.problems.miniworld import scene as scene_lib
 
@@ -160,6 +161,7 @@ class MiniworldParsing(MiniworldProblem, text_problem.Text2TextProblem):
     input_space = SpaceId.EN_TOK
     target_space = SpaceId.PARSE_TOK
     scores = ("exact", "well_formed", "labelled_f1")
+    output_rule = parsing.PENN_TREES
 
     def sample(
         self, scene: scene_lib.Scene, rng: np.random.Generator

@@ -29,7 +29,7 @@ class ClassTargets(problem.Problem):
         "accuracy_top5",
         "neg_log_perplexity",
     )
-    scores: ClassVar[tuple[str, ...]] = ("exact",)
+    scores: ClassVar[tuple[str, ...]] = ("top1", "top5")
 
     @property
     def num_classes(self) -> int:

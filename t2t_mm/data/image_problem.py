@@ -177,12 +177,16 @@ class Image2TextProblem(text_problem.TextTargets, ImageProblem):
     Samples of the same image should follow each other: it is then decoded once.
     """
 
+    scores: ClassVar[tuple[str, ...]] = ("exact", "bleu", "cider", "rouge_l")
+    several_references: ClassVar[bool] = True
     _latest: tuple[Any, list[bytes]] | None = None  # an image, and what it became
 
     def encode_inputs(self, value: Any, data_dir: str) -> list[bytes]:
         """Returns an image of any size as a file, see `ImageProblem`."""
         if isinstance(value, np.ndarray):
             return super().encode_inputs(value, data_dir)
-        if self._latest is None or self._latest[0] != value:
-            self._latest = (value, super().encode_inputs(value, data_dir))
-        return self._latest[1]
+        latest = self._latest  # another thread may set it in between
+        if latest is None or latest[0] != value:
+            latest = (value, super().encode_inputs(value, data_dir))
+            self._latest = latest
+        return latest[1]

@@ -137,6 +137,10 @@ class TextInputs(TextCodec):
         """Returns the ids of an input text, with the one that ends it."""
         return self.encode_text(value, data_dir)
 
+    def decode_inputs(self, ids: Sequence[int], data_dir: str) -> str:
+        """Returns the text of input ids, up to the id that ends a sequence."""
+        return self.text_encoder(data_dir).decode(ids)
+
     def inputs_spec(self, data_dir: str) -> FeatureSpec | None:
         """Returns the spec of the input ids."""
         return self.text_spec(self.input_space, data_dir)
@@ -155,7 +159,7 @@ class TextTargets(TextCodec):
     """
 
     target_space: SpaceId = SpaceId.GENERIC
-    scores: ClassVar[tuple[str, ...]] = ("exact", "bleu")
+    scores: ClassVar[tuple[str, ...]] = ("exact", "bleu", "chrf")
 
     def encode_targets(self, value: str, data_dir: str) -> list[int]:
         """Returns the ids of a target text, with the one that ends it."""

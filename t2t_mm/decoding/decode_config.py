@@ -14,10 +14,13 @@ class DecodeConfig:
         input; without inputs, a prompt is continued by at most this many.
       batch_size: inputs that are decoded together, in tokens for text and in examples
         otherwise; 0 for the sizes of training.
+      constrained: give only outputs of the form that the problem's `output_rule`
+        describes, such as trees over the words of the input.
     """
 
     extra_length: int = 50
     batch_size: int = 0
+    constrained: bool = False
 
     def __post_init__(self) -> None:
         """Checks types and ranges.

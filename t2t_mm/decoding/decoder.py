@@ -1,6 +1,7 @@
 """From a trained model to texts, classes and whatever else modalities predict."""
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -11,9 +12,11 @@ from t2t_mm import averaging, registry, run_folder
 from t2t_mm import model as model_lib
 from t2t_mm import problem as problem_lib
 from t2t_mm.data import encoding, pipeline, vocabulary
-from t2t_mm.decoding import greedy
+from t2t_mm.decoding import constraints, greedy, tree_constraint
 from t2t_mm.decoding.decode_config import DecodeConfig
 from t2t_mm.features import Split
+
+_NUM_WORDS = "num_words"  # `[batch]` int32, of the inputs, for constraints
 
 
 class Decoded(NamedTuple):
@@ -72,11 +75,18 @@ class Decoder:
             )
         self._hparams = hparams
         self._has_inputs = model.has_inputs(problem.name)
+        self._constraint = self._make_constraint() if config.constrained else None
         signature = self._without_targets(model.signature(problem.name))
+        if self._constraint is not None:
+            signature[_NUM_WORDS] = tf.TensorSpec([None], tf.int32, _NUM_WORDS)
         self._predict = tf.function(
             self._predict_targets,
             input_signature=[signature, tf.TensorSpec([None], tf.bool)],
         )
+
+    def _make_constraint(self) -> constraints.Constraint:
+        vocab_size = self._model.target_modality(self.problem.name).spec.vocab_size
+        return tree_constraint.of_problem(self.problem, self._vocab_dir, vocab_size)
 
     def _without_targets(self, features: Mapping[str, Any]) -> dict[str, Any]:
         """Returns what decoding starts from; without inputs, `targets` is a prompt."""
@@ -133,13 +143,19 @@ class Decoder:
         prompts = None if self._has_inputs else features["targets"]
         given = encoded.values if prompts is None else prompts
         max_length = tf.shape(given)[1] + self._config.extra_length
+        constraint = self._constraint
+        if constraint is not None:
+            least = constraint.least_length(features[_NUM_WORDS])
+            max_length = tf.maximum(max_length, tf.reduce_max(least))
         state = model.init_state(
             encoded, features[model_lib.SPACE_ID], max_length=max_length
         )
+        step: greedy.StepFunction = functools.partial(model.decode_step, problem=name)
+        if constraint is not None:
+            step = constraints.constrain(step, constraint)
+            state = (state, constraint.start(features[_NUM_WORDS], max_length))
         return greedy.greedy_search(
-            lambda ids, state, position: model.decode_step(
-                ids, state, position, problem=name
-            ),
+            step,
             state,
             is_filler=is_filler,
             max_length=max_length,
@@ -151,6 +167,11 @@ class Decoder:
     ) -> list[str]:
         inputs = self._without_targets(features)
         prepared = self._model.prepare(inputs, self.problem.name)
+        if self._constraint is not None:
+            rows = features["inputs"].numpy().tolist()
+            texts = [self.problem.decode_inputs(row, self._vocab_dir) for row in rows]
+            counts = [self._constraint.count_words(text) for text in texts]
+            prepared[_NUM_WORDS] = tf.constant(counts, tf.int32)
         rows = self._predict(prepared, tf.constant(is_filler)).numpy()
         if self._has_inputs:
             return [self._to_text(row) for row in rows]

@@ -63,6 +63,11 @@ class Score:
         return _ratio(self.sentences - self.ill_formed, self.sentences)
 
     @property
+    def complete(self) -> float:
+        """Share of the sentences whose output has all brackets and no others."""
+        return _ratio(self.equal, self.sentences)
+
+    @property
     def precision(self) -> float:
         """Share of the brackets of the outputs that are right."""
         return _ratio(self.matched, self.in_outputs)

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from t2t_mm import hparam, modality, registry
 from t2t_mm.features import FeatureSpec
-from t2t_mm.layers import core, image_conv, randomness
+from t2t_mm.layers import core, image_conv, randomness, spectrogram_augmentation
 
 
 class ConvResAudioModality(modality.Modality):
@@ -87,6 +87,16 @@ class ConvResAudioModality(modality.Modality):
     def scale(self, inputs: tf.Tensor) -> tf.Tensor:
         """Returns the inputs as the first block reads them, in float32."""
 
+    def augment(
+        self, x: tf.Tensor, lengths: tf.Tensor, rng: randomness.RandomStream
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Changes scaled inputs and their lengths at random; here, leaves them.
+
+        Called in training only.
+        """
+        del rng
+        return x, lengths
+
     def bottom(
         self,
         inputs: tf.Tensor,
@@ -94,7 +104,10 @@ class ConvResAudioModality(modality.Modality):
         rng: randomness.RandomStream | None = None,
     ) -> modality.Embedded:
         """Embeds `[batch, time, width, channels]` frames or samples."""
-        x = tf.cast(self.scale(inputs), tf.as_dtype(self.hparams.activation_dtype))
+        x = self.scale(inputs)
+        if rng is not None:
+            x, lengths = self.augment(x, lengths, rng)
+        x = tf.cast(x, tf.as_dtype(self.hparams.activation_dtype))
         if self.hparams.audio_pad_to_stride:
             # Where TensorFlow pads must not depend on the batch.
             to_multiple = -tf.shape(x)[1] % self.hparams.audio_time_stride
@@ -128,6 +141,27 @@ class AudioSpectralModality(ConvResAudioModality):
     def scale(self, inputs: tf.Tensor) -> tf.Tensor:
         """Returns the frames as they are."""
         return tf.cast(inputs, tf.float32)
+
+    def augment(
+        self, x: tf.Tensor, lengths: tf.Tensor, rng: randomness.RandomStream
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Warps and masks frames as the hparams `augment_audio_*` say."""
+        hparams = self.hparams
+        if hparams.augment_audio_time_warp:
+            most = hparams.augment_audio_time_warp
+            x, lengths = spectrogram_augmentation.warp_time(x, lengths, most, rng)
+        if hparams.augment_audio_frequency_warp:
+            most = hparams.augment_audio_frequency_warp
+            x = spectrogram_augmentation.warp_frequency(x, most, rng)
+        if hparams.augment_audio_time_masks:
+            count = hparams.augment_audio_time_masks
+            share = hparams.augment_audio_time_mask_share
+            x = spectrogram_augmentation.mask_time(x, lengths, count, share, rng)
+        if hparams.augment_audio_frequency_masks:
+            count = hparams.augment_audio_frequency_masks
+            bins = hparams.augment_audio_frequency_mask_bins
+            x = spectrogram_augmentation.mask_frequency(x, count, bins, rng)
+        return x, lengths
 
 
 @registry.register_modality("audio")

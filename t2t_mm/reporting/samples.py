@@ -11,8 +11,10 @@ from matplotlib import image as image_lib
 
 from t2t_mm import problem as problem_lib
 from t2t_mm.data import image_problem, text_problem
+from t2t_mm.decoding import decoded_predictions
 from t2t_mm.decoding import decoder as decoder_lib
-from t2t_mm.decoding import scores
+from t2t_mm.evaluation import scores
+from t2t_mm.evaluation.score import Score
 from t2t_mm.features import Split
 
 FOLDER = "samples"  # in the folder of a report
@@ -62,11 +64,11 @@ class ProblemSamples(NamedTuple):
 
     Attributes:
       samples: some of the decoded examples, spread over all of them.
-      scores: of all decoded examples, readable, by name.
+      scores: of all decoded examples, by name.
     """
 
     samples: list[Sample]
-    scores: dict[str, str]
+    scores: dict[str, Score]
 
 
 def collect(
@@ -107,12 +109,10 @@ def collect(
                 decoder.gives_ids,
             )
         )
-    score = scores.score(
-        problem.scores,
-        [example.reference for example in decoded],
-        [example.output for example in decoded],
+    predictions = decoded_predictions.collect(
+        decoded, several_references=problem.several_references
     )
-    return ProblemSamples(samples, score)
+    return ProblemSamples(samples, scores.score(problem.scores, predictions))
 
 
 def spread(

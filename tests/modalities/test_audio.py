@@ -10,6 +10,7 @@ import numpy_reference as reference
 import original_names
 import tiny_models
 from t2t_mm import registry
+from t2t_mm.layers import randomness
 
 SPECS = {"audio_spectral": tiny_models.AUDIO, "audio": tiny_models.WAVEFORM}
 WIDTH_STRIDES = {"audio_spectral": 1, "audio": 2}
@@ -249,3 +250,72 @@ def test_derivatives_are_further_channels_with_a_net_of_their_own():
     modality_cls = registry.MODALITIES.get("audio_spectral")
     assert modality_cls.key(spec) == "audio_spectral_6x3"
     assert modality_cls.key(tiny_models.AUDIO) == "audio_spectral_6"
+
+
+AUGMENTED = dict(
+    augment_audio_time_warp=0.3,
+    augment_audio_frequency_warp=0.3,
+    augment_audio_time_masks=2,
+    augment_audio_frequency_masks=2,
+    augment_audio_frequency_mask_bins=3,
+)
+
+
+def _rng(seed=1):
+    return randomness.RandomStream(tf.constant([seed, 7], tf.int32))
+
+
+def test_spectrograms_are_augmented_in_training_alone():
+    plain, augmented = _audio(), _audio(**AUGMENTED)
+    frames, lengths = _frames([16, 9, 0], 16)
+
+    expected = plain.bottom(frames, lengths)
+    outside = augmented.bottom(frames, lengths)
+    training = augmented.bottom(frames, lengths, _rng())
+
+    np.testing.assert_array_equal(outside.values, expected.values)
+    np.testing.assert_array_equal(plain.bottom(frames, lengths, _rng())[0], expected[0])
+    assert training.values.shape == (3, 6, 12)  # 16 * 1.3 frames, 4 to a position
+    assert np.abs(training.values[:, :4] - expected.values).max() > 0.1
+    mask = training.mask.numpy()
+    assert mask.any(1).tolist() == [True, True, False]
+    assert (training.values.numpy()[~mask] == 0).all()
+    assert 3 <= mask[0].sum() <= 6
+
+
+@pytest.mark.parametrize("field", sorted(AUGMENTED))
+def test_every_kind_of_augmentation_changes_frames(field):
+    needed = {
+        "augment_audio_frequency_mask_bins": {"augment_audio_frequency_masks": 1},
+    }.get(field, {})
+    audio = _audio(**{field: AUGMENTED[field]}, **needed)
+    frames, lengths = _frames([24, 21], 24)
+
+    changed, new_lengths = audio.augment(frames, lengths, _rng())
+
+    end = min(changed.shape[1], 24)
+    assert np.abs(changed[:, :end] - frames[:, :end]).max() > 0.1
+    if field != "augment_audio_time_warp":
+        np.testing.assert_array_equal(new_lengths, lengths)
+
+
+def test_waveforms_are_not_augmented():
+    audio = _audio("audio", **AUGMENTED)
+    sounds, lengths = _frames([16, 9], 16, name="audio")
+
+    training = audio.bottom(sounds, lengths, _rng())
+
+    np.testing.assert_array_equal(training.values, audio.bottom(sounds, lengths).values)
+
+
+def test_gradients_of_augmented_sounds_reach_every_variable():
+    audio = _audio(**AUGMENTED)
+    frames, lengths = _frames([16, 9, 0], 16)
+
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(tf.square(audio.bottom(frames, lengths, _rng()).values))
+    gradients = tape.gradient(loss, audio.trainable_variables)
+
+    for gradient in gradients:
+        assert np.isfinite(gradient).all()
+        assert np.abs(gradient).max() > 0

@@ -126,6 +126,7 @@ OF_TRAINING = (
     "optimizer",
     "clip_grad",
     "ema_",
+    "augment_",
 )
 
 
