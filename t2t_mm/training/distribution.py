@@ -175,11 +175,12 @@ class Distribution:
         except tf.errors.OpError as error:
             if self.num_workers == 1 or not isinstance(error, _ERRORS_OF_OTHERS):
                 raise
-            reason = next(line for line in str(error.message).splitlines() if line)
+            lines = [line for line in str(error.message).splitlines() if line]
+            reasons = [line for line in lines if line.startswith("Collective ops")]
             raise ConnectionError(
-                f"Worker {self.worker} has lost another one: {reason} Start all "
-                "workers again with the same commands: they go on from the newest "
-                "checkpoint."
+                f"Worker {self.worker} has lost another one. Start all workers again "
+                "with the same commands: they go on from the newest checkpoint. "
+                f"TensorFlow says: {(reasons or lines)[0]}"
             ) from error
 
     def any_worker(self, flag: bool) -> bool:

@@ -79,6 +79,7 @@ def build(
         data_dir=data_dir,
         usr_dir=usr_dir,
     )
+    _check_replicas(hparams, distribution)
     with distribution.scope():
         net = model_cls(
             hparams, description.problems, seed=config.seed, name=model_name
@@ -119,6 +120,18 @@ def _choose_compilation(
         "jit_compile | %s, chosen by the device", "on" if jit_compile else "off"
     )
     return dataclasses.replace(config, jit_compile=jit_compile)
+
+
+def _check_replicas(
+    hparams: hparam.HParams, distribution: distribution_lib.Distribution
+) -> None:
+    """Raises `ValueError` for hparams that several replicas cannot keep equal."""
+    if distribution.num_replicas > 1 and getattr(hparams, "moe_balance", "") == "bias":
+        raise ValueError(
+            "`moe_balance` 'bias' moves with the experts' load on one device; there "
+            f"are {distribution.num_replicas}. Choose 'cv' or 'switch', or "
+            "--strategy=one."
+        )
 
 
 def _hparams_of(
