@@ -58,10 +58,14 @@ setuptools.setup(
     },
     entry_points={
         "console_scripts": [
+            "t2t-avg-checkpoints = t2t_mm.bin.t2t_avg_checkpoints:run",
+            "t2t-bleu = t2t_mm.bin.t2t_bleu:run",
             "t2t-datagen = t2t_mm.bin.t2t_datagen:run",
             "t2t-decoder = t2t_mm.bin.t2t_decoder:run",
+            "t2t-eval = t2t_mm.bin.t2t_eval:run",
             "t2t-report = t2t_mm.bin.t2t_report:run",
             "t2t-trainer = t2t_mm.bin.t2t_trainer:run",
+            "t2t-translate-all = t2t_mm.bin.t2t_translate_all:run",
         ]
     },
 )

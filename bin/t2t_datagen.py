@@ -6,10 +6,9 @@ Data that is complete and unchanged is left alone; whatever is missing, damaged 
 by other settings is made again, and the log says why.
 """
 
-import concurrent.futures
 import dataclasses
+import functools
 import importlib.util
-import multiprocessing
 import os
 import sys
 import tempfile
@@ -20,7 +19,7 @@ from absl import flags, logging
 from t2t_mm import problem as problems
 from t2t_mm import registry
 from t2t_mm.bin import flags as common_flags
-from t2t_mm.data import dry_run, generation, manifest, vocabulary
+from t2t_mm.data import dry_run, generation, manifest, vocabulary, workers
 from t2t_mm.data.options import GenerationOptions
 
 PROGRAM = "t2t-datagen"
@@ -307,9 +306,13 @@ def _run_all(names: Sequence[str], work: Callable[[str], object]) -> None:
         except (ValueError, OSError) as error:
             if len(names) == 1:
                 raise
-            logging.error("datagen | %s failed: %s", name, error)
+            _log_failure(name, error)
             errors[name] = error
     _raise_failures(errors, len(names))
+
+
+def _log_failure(name: str, error: Exception) -> None:
+    logging.error("datagen | %s failed: %s", name, error)
 
 
 def _raise_failures(errors: Mapping[str, Exception], total: int) -> None:
@@ -331,18 +334,29 @@ def _generate_in_processes(names: Sequence[str], job: Job) -> None:
             shared[spec.filename] = problem
     for problem in shared.values():
         vocabulary.ensure(problem, job.data_dir, job.tmp_dir, job.options)
-    executor = concurrent.futures.ProcessPoolExecutor(
-        job.lanes, multiprocessing.get_context("spawn")
-    )
-    with executor:
-        futures = {name: executor.submit(_work, name, job) for name in names}
-        _run_all(names, lambda name: futures[name].result())
+    errors: dict[str, Exception] = {}
+    try:
+        with workers.pool(job.lanes) as pool:
+            results = pool.map(functools.partial(_work, job=job), names)
+            for name, error in zip(names, results, strict=True):
+                if error is not None:
+                    _log_failure(name, error)
+                    errors[name] = error
+    except KeyboardInterrupt:
+        logging.info("datagen | the same command goes on where it was")
+        raise
+    _raise_failures(errors, len(names))
 
 
-def _work(name: str, job: Job) -> None:
+def _work(name: str, job: Job) -> Exception | None:
+    """Makes a problem in a process of its own; returns why it cannot be made."""
     common_flags.start_logging()
     common_flags.import_registrations(job.usr_dir)
-    _generate(name, job)
+    try:
+        _generate(name, job)
+    except (ValueError, OSError) as error:
+        return error
+    return None
 
 
 def run() -> None:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags, logging
 
-from t2t_mm import hparam, run_folder
+from t2t_mm import run_folder
 from t2t_mm.bin import flags as common
-from t2t_mm.decoding.decode_config import DecodeConfig
+from t2t_mm.decoding import decode_config
 from t2t_mm.features import Split
 
 if TYPE_CHECKING:
@@ -72,7 +72,9 @@ def define_flags() -> flags.FlagValues:
     flags.DEFINE_string(
         "checkpoint_path",
         None,
-        "Checkpoint to use, such as run/ckpt-1000; the newest if not given.",
+        "Checkpoint to use: a path such as run/ckpt-1000, the folder of another run, "
+        "'best' or 'best:PROBLEM/METRIC' for what --keep_best of t2t-trainer kept; the "
+        "newest if not given.",
         flag_values=values,
     )
     flags.DEFINE_string(
@@ -90,7 +92,7 @@ def main(argv: Sequence[str]) -> None:
     common.parse(values, argv, USAGE)
     common.require(values, "problem", "output_dir")
     _check_flags(values)
-    config = DecodeConfig(**hparam.parse_overrides(values.decode_hparams, DecodeConfig))
+    config = decode_config.parse(values.decode_hparams)
     common.import_registrations(
         values.t2t_usr_dir, tensorflow_logs=values.tensorflow_logs
     )

@@ -2,7 +2,7 @@
 
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from absl import flags
@@ -26,9 +26,17 @@ says. Ctrl-C saves and stops; the same command goes on from there.
 _RUN_FLAGS = (
     "train_steps",
     "eval_steps",
+    "eval_decode",
     "eval_every_steps",
     "save_every_steps",
+    "save_every_seconds",
     "keep_checkpoints",
+    "keep_every_hours",
+    "keep_best",
+    "eval_early_stopping_steps",
+    "eval_early_stopping_metric",
+    "eval_early_stopping_metric_delta",
+    "eval_early_stopping_metric_minimize",
     "log_every_steps",
     "max_skipped_steps",
     "jit_compile",
@@ -36,6 +44,13 @@ _RUN_FLAGS = (
     "num_devices",
     "seed",
 )
+
+# Tensor2Tensor's names of flags.
+_OLD_NAMES = {
+    "keep_checkpoint_every_n_hours": "keep_every_hours",
+    "keep_checkpoint_max": "keep_checkpoints",
+    "save_checkpoints_secs": "save_every_seconds",
+}
 
 
 def define_flags() -> flags.FlagValues:
@@ -81,9 +96,13 @@ def _define_run_flags(values: flags.FlagValues) -> None:
     steps = {
         "train_steps": "Last step; a total, not steps to add to those of a checkpoint.",
         "eval_steps": "Batches per problem and evaluation; 0 for the whole dev split.",
+        "eval_decode": "Batches per problem and evaluation to decode and score, as "
+        "decoded_bleu and the like; 0 for none.",
         "eval_every_steps": "Steps between evaluations; 0 to evaluate at the end only.",
         "save_every_steps": "Steps between checkpoints.",
-        "keep_checkpoints": "How many checkpoints to keep.",
+        "keep_checkpoints": "How many of the newest checkpoints to keep.",
+        "eval_early_stopping_steps": "End the run when a metric on dev has not "
+        "improved for so many steps; 0 for never.",
         "log_every_steps": "Steps between two lines of progress.",
         "max_skipped_steps": "Steps in a row of a problem that may be skipped because "
         "something is not finite; one more stops the run.",
@@ -94,6 +113,7 @@ def _define_run_flags(values: flags.FlagValues) -> None:
     for name, text in steps.items():
         text = f"{text} Default {getattr(defaults, name)}."
         flags.DEFINE_integer(name, None, text, flag_values=values)
+    _define_keeping(values, defaults)
     flags.DEFINE_string(
         "mixing",
         None,
@@ -120,6 +140,52 @@ def _define_run_flags(values: flags.FlagValues) -> None:
         "batch are dealt out; its size stays. Default: 'auto', by what there is.",
         flag_values=values,
     )
+
+
+def _define_keeping(values: flags.FlagValues, defaults: RunConfig) -> None:
+    flags.DEFINE_float(
+        "save_every_seconds",
+        None,
+        "Seconds between checkpoints, in place of --save_every_steps.",
+        flag_values=values,
+    )
+    flags.DEFINE_float(
+        "keep_every_hours",
+        None,
+        "Hours between checkpoints that are kept for good, besides the newest. Default "
+        "0: none.",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "keep_best",
+        None,
+        "Metrics by which the best checkpoint is kept, such as "
+        "'wmt_ende/accuracy,imagenet/loss'; without a problem it is the mean of all. "
+        "':max' or ':min' after a name says what is better, if the name does not.",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "eval_early_stopping_metric",
+        None,
+        "Metric that early stopping goes by, named as for --keep_best. Default "
+        f"{defaults.eval_early_stopping_metric}.",
+        flag_values=values,
+    )
+    flags.DEFINE_float(
+        "eval_early_stopping_metric_delta",
+        None,
+        "By how much the metric must get better to have improved. Default "
+        f"{defaults.eval_early_stopping_metric_delta}.",
+        flag_values=values,
+    )
+    flags.DEFINE_bool(
+        "eval_early_stopping_metric_minimize",
+        None,
+        "Whether less of the metric is better. Default: as its name says.",
+        flag_values=values,
+    )
+    for name, ours in _OLD_NAMES.items():
+        flags.DEFINE_alias(name, ours, flag_values=values)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -177,7 +243,24 @@ def _settings(values: flags.FlagValues) -> tuple[hparam.HParams, RunConfig]:
         for name in _RUN_FLAGS
         if values[name].value is not None
     }
-    return hparams, RunConfig(**bound[RunConfig.__name__] | given)
+    settings = bound[RunConfig.__name__] | given
+    _check_effects(settings)
+    return hparams, RunConfig(**settings)
+
+
+def _check_effects(settings: Mapping[str, Any]) -> None:
+    """Refuses options that others leave without effect."""
+    if settings.get("save_every_seconds") and "save_every_steps" in settings:
+        raise ValueError(
+            "--save_every_seconds and --save_every_steps both say when to save; give "
+            "one of them."
+        )
+    for name in settings:
+        is_detail = name.startswith("eval_early_stopping_metric")
+        if is_detail and not settings.get("eval_early_stopping_steps"):
+            raise ValueError(
+                f"--{name} has no effect without --eval_early_stopping_steps."
+            )
 
 
 def run() -> None:

@@ -444,6 +444,18 @@ def parse_overrides(text: str, hparams_cls: type) -> dict[str, Any]:
     return overrides
 
 
+def check_names(values: Mapping[str, Any], config_cls: type) -> dict[str, Any]:
+    """Returns values by the names of fields, if they are some.
+
+    Raises:
+      ValueError: for a field that does not exist (with the closest ones).
+    """
+    for field in values:
+        if field not in field_types(config_cls):
+            raise ValueError(_unknown_field(field, config_cls))
+    return dict(values)
+
+
 def _unknown_field(field: str, hparams_cls: type) -> str:
     names = list(field_types(hparams_cls))
     close = difflib.get_close_matches(field, names, 3, 0.5)

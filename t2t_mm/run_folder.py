@@ -15,7 +15,6 @@ import json
 import os
 import pathlib
 import shutil
-import typing
 from collections.abc import Mapping
 from typing import Any
 
@@ -202,19 +201,3 @@ def check_vocabularies(description: RunDescription, data_dir: str) -> None:
                 f"{expected[:16]}..., and '{path}' has {found[:16]}...: its ids mean "
                 "other words. Use the data folder of the training run."
             )
-
-
-def latest_checkpoint(output_dir: str) -> str:
-    """Returns the path prefix of the newest checkpoint.
-
-    Raises:
-      FileNotFoundError: if there is none yet.
-    """
-    import tensorflow as tf  # late: reading a description needs none
-
-    path = tf.train.latest_checkpoint(output_dir)
-    if path is None:
-        raise FileNotFoundError(
-            f"'{output_dir}' has no checkpoint yet. Train with t2t-trainer first."
-        )
-    return typing.cast(str, path)

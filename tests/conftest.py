@@ -4,7 +4,8 @@ import pytest
 import tensorflow as tf
 
 import goldens
-from t2t_mm import registry
+import tiny_models
+from t2t_mm import registry, run_folder
 from t2t_mm.data import generation
 from t2t_mm.data.options import GenerationOptions
 from t2t_mm.models.multimodel_hparams import MultiModelHParams
@@ -80,3 +81,29 @@ def small_hparams():
         learning_rate_constant=3e-3,
         learning_rate_warmup_steps=3,
     )
+
+
+@pytest.fixture(scope="session")
+def untrained_run_dir(digits_dir, tmp_path_factory):
+    """A run for text, pictures and sound whose weights are random numbers."""
+    folder = str(tmp_path_factory.mktemp("untrained"))
+    hparams = tiny_models.make_hparams(
+        "transformer_tiny", num_hidden_layers=1, batch_size=128, max_buckets=1
+    )
+    names = ("copy_digits", "mini_speech", "mnist")
+    description = run_folder.describe(
+        model="transformer",
+        hparams_set="transformer_tiny",
+        hparams=hparams,
+        problems={name: registry.problem(name) for name in names},
+        data_dir=digits_dir,
+    )
+    run_folder.write(description, folder, digits_dir)
+    model_cls = registry.MODELS.get("transformer")
+    model = model_cls(hparams, description.problems, seed=1, name="transformer")
+    tiny_models.perturb(model)
+    checkpoint = tf.train.Checkpoint(model=model)
+    tf.train.CheckpointManager(
+        checkpoint, folder, max_to_keep=1, checkpoint_name="ckpt"
+    ).save(checkpoint_number=7)
+    return folder

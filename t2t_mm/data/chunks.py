@@ -278,32 +278,43 @@ def _write(path: str, rows: np.ndarray, framed: list[bytes]) -> None:
 
 
 class ChunkFile:
-    """The records of one chunk, read in ranges of their keys."""
+    """The records of one chunk that go into one shard, read in ranges of their keys.
 
-    def __init__(self, path: str) -> None:
-        """Opens the chunk.
+    Keeps their rows and no file open: a large corpus has more chunks than a process may
+    have open files.
+    """
+
+    def __init__(self, path: str, split: Split, low: int, high: int) -> None:
+        """Reads the rows of the records of a shard.
 
         Args:
-          path: its name without endings.
+          path: the chunk's name without endings.
+          split: whose records.
+          low: the least key.
+          high: where the keys end, without it.
         """
         self._path = path + ".records"
-        self._rows = np.load(path + ".rows.npy", mmap_mode="r")
-        starts = np.searchsorted(self._rows["split"], np.arange(len(Split) + 1))
-        self._rows_of_split = dict(zip(Split, itertools.pairwise(starts), strict=True))
+        rows = np.load(path + ".rows.npy", mmap_mode="r")
+        starts = np.searchsorted(rows["split"], np.arange(len(Split) + 1))
+        begin, end = dict(zip(Split, itertools.pairwise(starts), strict=True))[split]
+        # A copy, or the file would stay open.
+        self._rows = np.array(_between(rows[begin:end], low, high))
 
-    def rows(self, split: Split, low: int, high: int) -> np.ndarray:
-        """Returns the rows of a split with keys from `low` up to and without `high`."""
-        begin, end = self._rows_of_split[split]
-        keys = self._rows["key"][begin:end]
-        first = np.searchsorted(keys, np.uint64(low), side="left")
-        last = np.searchsorted(keys, np.uint64(high - 1), side="right")
-        return self._rows[begin + first : begin + last]
+    def rows(self, low: int, high: int) -> np.ndarray:
+        """Returns the rows with keys from `low` up to and without `high`."""
+        return _between(self._rows, low, high)
 
     def read(self, rows: np.ndarray) -> bytes:
         """Returns the framed records of rows that follow each other."""
         size = int(rows["size"].sum(dtype=np.int64))
         with open(self._path, "rb") as file:
             return os.pread(file.fileno(), size, int(rows["offset"][0]))
+
+
+def _between(rows: np.ndarray, low: int, high: int) -> np.ndarray:
+    first = np.searchsorted(rows["key"], np.uint64(low), side="left")
+    last = np.searchsorted(rows["key"], np.uint64(high - 1), side="right")
+    return rows[first:last]
 
 
 def chunk_paths(folder: str) -> list[str]:

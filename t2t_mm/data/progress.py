@@ -1,12 +1,16 @@
 """Progress of long work: a bar on a terminal, otherwise a line now and then."""
 
 import sys
+import threading
 import time
 
 import tqdm
 from absl import logging
 
 SECONDS_BETWEEN_LOG_LINES = 5.0
+
+# Its own is shared by processes: one that is ended leaves a semaphore, and a warning.
+tqdm.tqdm.set_lock(threading.RLock())
 
 
 class Progress:

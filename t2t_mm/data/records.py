@@ -1,13 +1,20 @@
 """Random access to the records of a split, through its index."""
 
+import collections
 import os
+import threading
 import weakref
+from collections.abc import Mapping
 
 import numpy as np
 
 from t2t_mm.data import manifest as manifests
 from t2t_mm.data import tfrecord
 from t2t_mm.features import Split
+
+# Of one split. A process may often have no more than 1,024 open files, and a run reads
+# many problems.
+MAX_OPEN_SHARDS = 64
 
 # One row per record. `offset` is where its frame starts in the shard and `size` that of
 # the payload, in bytes; the lengths are those of the features in a batch.
@@ -59,8 +66,9 @@ class RecordReader:
         files = self._checked_files(problem_name, split, data_dir)
         self.index = np.load(os.path.join(data_dir, files.index.file))
         self._paths = [os.path.join(data_dir, shard.file) for shard in files.shards]
-        self._descriptors = [os.open(path, os.O_RDONLY) for path in self._paths]
-        weakref.finalize(self, _close_all, self._descriptors)
+        self._open = collections.OrderedDict[int, int]()  # the latest comes last
+        self._lock = threading.Lock()
+        weakref.finalize(self, _close_all, self._open)
 
     def _checked_files(
         self, problem_name: str, split: Split, data_dir: str
@@ -89,7 +97,8 @@ class RecordReader:
         """
         shard, offset, size, _, _ = self.index[row].item()
         framed_size = tfrecord.framed_bytes(size)
-        framed = os.pread(self._descriptors[shard], framed_size, offset)
+        with self._lock:  # or another thread might close the file
+            framed = os.pread(self._descriptor(shard), framed_size, offset)
         try:
             return tfrecord.unframe(framed)
         except ValueError as error:
@@ -98,7 +107,16 @@ class RecordReader:
                 f"{error} {self._remedy}"
             ) from None
 
+    def _descriptor(self, shard: int) -> int:
+        """Returns an open shard; closes the one that was read the longest ago."""
+        if shard not in self._open:
+            if len(self._open) == MAX_OPEN_SHARDS:
+                os.close(self._open.popitem(last=False)[1])
+            self._open[shard] = os.open(self._paths[shard], os.O_RDONLY)
+        self._open.move_to_end(shard)
+        return self._open[shard]
 
-def _close_all(descriptors: list[int]) -> None:
-    for descriptor in descriptors:
+
+def _close_all(descriptors: Mapping[int, int]) -> None:
+    for descriptor in descriptors.values():
         os.close(descriptor)

@@ -1,8 +1,8 @@
 """Second pass of generation: chunks of records -> shuffled shards and their index.
 
 The order of the data is the order of the records' random keys. A shard holds a range
-of keys, and so does each of the pieces in which it is written: memory holds one piece,
-however large the corpus.
+of keys, and so does each of the pieces in which it is written: memory holds one piece
+and the rows of one shard, however large the corpus.
 """
 
 import math
@@ -50,14 +50,11 @@ def write_shard(
       path: where to write; the rows go to `index_part_path(path)`.
     """
     low, high = key_ranges(0, NUM_KEYS, num_shards)[shard]
-    files = [chunks.ChunkFile(chunk) for chunk in chunk_paths]
-    size = sum(_num_bytes(file.rows(split, low, high)) for file in files)
+    files = [chunks.ChunkFile(chunk, split, low, high) for chunk in chunk_paths]
+    size = sum(_num_bytes(file.rows(low, high)) for file in files)
     num_pieces = max(1, math.ceil(size / PIECE_BYTES))
     return write_records(
-        (
-            _read_piece(files, split, piece)
-            for piece in key_ranges(low, high, num_pieces)
-        ),
+        (_read_piece(files, piece) for piece in key_ranges(low, high, num_pieces)),
         shard=shard,
         path=path,
     )
@@ -68,13 +65,13 @@ def _num_bytes(rows: np.ndarray) -> int:
 
 
 def _read_piece(
-    files: Iterable[chunks.ChunkFile], split: Split, keys: tuple[int, int]
+    files: Iterable[chunks.ChunkFile], keys: tuple[int, int]
 ) -> tuple[np.ndarray, list[bytes]]:
     """Returns the rows and framed records of a range of keys, sorted by them."""
     found: list[np.ndarray] = []
     framed: list[bytes] = []
     for file in files:
-        rows = file.rows(split, *keys)
+        rows = file.rows(*keys)
         if len(rows):
             found.append(rows)
             framed.extend(_cut(file.read(rows), rows["size"]))

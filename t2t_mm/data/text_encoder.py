@@ -31,7 +31,9 @@ _ESCAPES = {_ESCAPE: _ESCAPE + "0", _SPACE_SYMBOL: _ESCAPE + "1"}
 _UNESCAPES = {escaped: character for character, escaped in _ESCAPES.items()}
 _TO_ESCAPE = re.compile(f"[{_ESCAPE}{_SPACE_SYMBOL}]")
 _TO_UNESCAPE = re.compile(f"{_ESCAPE}[01]")
+# Together they bound the memory: a text without spaces is one long word.
 _MAX_REMEMBERED_WORDS = 2**18
+_LONGEST_REMEMBERED_WORD = 32  # characters
 # Shows whether a vocabulary changes spaces or letters, or has subwords across a space.
 _PROBE = "  a \ufb01  \u00a0\tA\u030a b "
 _MAX_TRAINING_LINE = 4000  # characters; longer lines are cut to train, never to encode
@@ -186,7 +188,7 @@ class _WordIds(dict[str, list[int]]):
 
     def __missing__(self, word: str) -> list[int]:
         ids = self._encode(word)
-        if len(self) < _MAX_REMEMBERED_WORDS:
+        if len(word) <= _LONGEST_REMEMBERED_WORD and len(self) < _MAX_REMEMBERED_WORDS:
             self[word] = ids
         return ids
 

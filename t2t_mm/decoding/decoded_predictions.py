@@ -1,9 +1,26 @@
 """From decoded examples to what scores read."""
 
+import hashlib
 from collections.abc import Iterable
 
-from t2t_mm.decoding.decoder import Decoded
+from t2t_mm.decoding.decoder import Decoded, Decoder
 from t2t_mm.evaluation.predictions import Predictions
+from t2t_mm.features import Split
+
+
+def of_split(
+    decoder: Decoder, split: Split, data_dir: str, max_batches: int | None = None
+) -> Predictions:
+    """Decodes a split and returns outputs and references.
+
+    Raises:
+      FileNotFoundError: if the split has not been generated.
+      ValueError: if it was made with another vocabulary.
+    """
+    return collect(
+        decoder.decode_split(split, data_dir, max_batches),
+        several_references=decoder.problem.several_references,
+    )
 
 
 def collect(
@@ -20,10 +37,15 @@ def collect(
     references: list[list[str]] = []
     rows: dict[object, int] = {}
     for number, example in enumerate(decoded):
-        key = (example.inputs.shape, example.inputs.tobytes())
-        row = rows.setdefault(key if several_references else number, len(outputs))
+        key = _digest(example) if several_references else number
+        row = rows.setdefault(key, len(outputs))
         if row == len(outputs):
             outputs.append(example.output)
             references.append([])
         references[row].append(example.reference)
     return Predictions(outputs=outputs, references=references)
+
+
+def _digest(example: Decoded) -> tuple[tuple[int, ...], bytes]:
+    """Returns what equal inputs have in common: pixels themselves take much memory."""
+    return example.inputs.shape, hashlib.sha256(example.inputs.tobytes()).digest()

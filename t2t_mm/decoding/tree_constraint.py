@@ -111,12 +111,12 @@ class TreeConstraint(constraints.Constraint):
         around = tf.where(num_words > 0, self._least_around, 0)
         return num_words * self._least_tag_length + around + 1
 
-    def start(self, num_words: tf.Tensor, max_length: tf.Tensor) -> TreeState:
+    def start(self, num_words: tf.Tensor, max_lengths: tf.Tensor) -> TreeState:
         """Returns the state before the first position; see `Constraint.start`."""
         zeros = tf.zeros_like(num_words)
         return TreeState(
             node=zeros + _START,
-            room=zeros + max_length,
+            room=max_lengths,
             words_left=num_words,
             depth=zeros,
             stack=tf.zeros([tf.shape(num_words)[0], MAX_DEPTH], tf.int32),

@@ -14,9 +14,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 import tensorflow as tf
 
-from t2t_mm.layers import randomness
-
 Initializer = Callable[[Sequence[int], tf.Tensor], tf.Tensor]
+
+# Which for variables, made outside XLA, gives the numbers of Philox in an eighth of the
+# time that it takes by name.
+_ALGORITHM = "auto_select"
 
 _SEED: contextvars.ContextVar[int] = contextvars.ContextVar("seed", default=0)
 
@@ -76,7 +78,7 @@ def normal(standard_deviation: float) -> Initializer:
 
     def initialize(shape: Sequence[int], seed: tf.Tensor) -> tf.Tensor:
         return tf.random.stateless_normal(
-            shape, seed, stddev=standard_deviation, alg=randomness.ALGORITHM
+            shape, seed, stddev=standard_deviation, alg=_ALGORITHM
         )
 
     return initialize
@@ -93,7 +95,7 @@ def glorot_uniform(fan_in: int, fan_out: int) -> Initializer:
 
     def initialize(shape: Sequence[int], seed: tf.Tensor) -> tf.Tensor:
         return tf.random.stateless_uniform(
-            shape, seed, minval=-limit, maxval=limit, alg=randomness.ALGORITHM
+            shape, seed, minval=-limit, maxval=limit, alg=_ALGORITHM
         )
 
     return initialize

@@ -81,7 +81,8 @@ def _metrics(page: Page) -> list[str]:
     if page.latest:
         parts += [
             metrics_table(page.latest),
-            "<p>Metrics see the true previous targets; the samples below do not.</p>",
+            "<p>Metrics see the true previous targets; the samples below do not, nor "
+            "do scores that are called decoded_.</p>",
         ]
     else:
         parts += ["<p>The run has not been evaluated yet.</p>"]

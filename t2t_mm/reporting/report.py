@@ -14,8 +14,8 @@ from typing import Any
 
 from absl import logging
 
+from t2t_mm import checkpoint_choice, registry, run_folder
 from t2t_mm import model as model_lib
-from t2t_mm import registry, run_folder
 from t2t_mm.decoding import decoder as decoder_lib
 from t2t_mm.decoding.decode_config import DecodeConfig
 from t2t_mm.reporting import curves, experts, page, samples
@@ -48,7 +48,7 @@ def write(
       FileNotFoundError: if there is no run, no checkpoint or no data.
     """
     description = run_folder.read(output_dir)
-    checkpoint = run_folder.latest_checkpoint(output_dir)
+    checkpoint = checkpoint_choice.newest(output_dir)
     rows = history.read(output_dir)
     recorded = curves.latest_rows(rows)
     latest = {name: recorded[name] for name in problem_names if name in recorded}

@@ -7,8 +7,10 @@ stay equal to the bit, and a batch gives what it would have given one device.
 """
 
 import contextlib
+import glob
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -16,8 +18,10 @@ from typing import Any
 import tensorflow as tf
 from absl import logging
 
+from t2t_mm import best_checkpoints
 from t2t_mm.data import pipeline
 from t2t_mm.layers import randomness
+from t2t_mm.training import history
 
 # What a collective operation ends in when another worker is gone.
 _ERRORS_OF_OTHERS = (
@@ -28,6 +32,9 @@ _ERRORS_OF_OTHERS = (
     tf.errors.UnavailableError,
     tf.errors.UnknownError,
 )
+
+# What of an output folder says how a run has gone.
+_RECORDS = (history.METRICS_FILE, f"{best_checkpoints.FOLDER}/*/*.json")
 
 Dataset = Iterable[Mapping[str, Any]]
 
@@ -212,13 +219,19 @@ class Distribution:
         return float(program(tf.constant(number, tf.float64)))
 
     def own_folder(self, output_dir: str) -> str:
-        """Returns where this process writes: `output_dir`, if it is the chief.
+        """Returns where this process keeps a record: `output_dir`, if it is the chief.
 
-        Folders of others are removed when the process ends.
+        Others get a folder with a copy of the record so far, so that they decide the
+        same by it. It is removed when the process ends.
         """
         if self.is_chief:
             return output_dir
         self._scratch = tempfile.TemporaryDirectory(prefix="t2t_worker_")
+        for pattern in _RECORDS:
+            for name in glob.glob(pattern, root_dir=output_dir):
+                copy = os.path.join(self._scratch.name, name)
+                os.makedirs(os.path.dirname(copy), exist_ok=True)
+                shutil.copyfile(os.path.join(output_dir, name), copy)
         return self._scratch.name
 
 

@@ -1,6 +1,6 @@
 """Evaluating a model on a split of each of its problems."""
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,8 @@ class Evaluator:
         distribution: distribution_lib.Distribution | None = None,
         *,
         jit_compile: bool = False,
+        decoded: Callable[[str, Split], Mapping[str, float]] | None = None,
+        decoded_names: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         """Creates an evaluator.
 
@@ -40,6 +42,9 @@ class Evaluator:
             `Distribution.batches` does.
           distribution: of the model; None for one device.
           jit_compile: compile the step with XLA.
+          decoded: returns scores of decoded outputs of a problem and a split, by name;
+            None to decode nothing.
+          decoded_names: the names of these scores by problem.
 
         Raises:
           LookupError: for a metric that does not exist.
@@ -52,7 +57,17 @@ class Evaluator:
         self._make_batches = make_batches
         self._distribution = distribution or distribution_lib.Distribution()
         self._jit_compile = jit_compile
+        self._decoded = decoded
+        self._decoded_names = decoded_names or {}
         self._steps: dict[Hashable, Callable[..., dict[str, Any]]] = {}
+
+    @property
+    def metric_names(self) -> dict[str, list[str]]:
+        """Names of the metrics of every problem, as in results."""
+        return {
+            problem: [*names, LOSS, *self._decoded_names.get(problem, ())]
+            for problem, names in self._metrics.items()
+        }
 
     def _step(self, problem: str) -> Callable[..., dict[str, Any]]:
         key = (self._model.graph_key(problem), tuple(self._metrics[problem]))
@@ -94,13 +109,16 @@ class Evaluator:
     def evaluate(self, split: Split) -> dict[str, dict[str, Any]]:
         """Returns metrics by problem.
 
-        Each has a float per metric, and dicts by name of the layer: under "expert_load"
-        the share of positions that went to each expert, under "gate_entropy" the mean
-        entropy of the gate's distribution, in nats.
+        Each has a float per metric and per score of decoded outputs, and dicts by name
+        of the layer: under "expert_load" the share of positions that went to each
+        expert, under "gate_entropy" the mean entropy of the gate's distribution, in
+        nats.
         """
         results = {}
         for problem in self._metrics:
-            results[problem] = self._evaluate_problem(problem, split)
+            results[problem] = self.evaluate_problem(problem, split)
+            if self._decoded is not None:
+                results[problem] |= self._decoded(problem, split)
             scores = " ".join(
                 f"{name} {value:.4f}" for name, value in scalars(results[problem])
             )
@@ -108,7 +126,8 @@ class Evaluator:
         _log_experts(split, results)
         return results
 
-    def _evaluate_problem(self, problem: str, split: Split) -> dict[str, Any]:
+    def evaluate_problem(self, problem: str, split: Split) -> dict[str, Any]:
+        """Returns the metrics of one problem; nothing is decoded or logged."""
         step = self._step(problem)
         sums: Any = None
         for features in self._make_batches(problem, split):

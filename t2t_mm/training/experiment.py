@@ -8,8 +8,20 @@ from typing import Any
 import tensorflow as tf
 from absl import logging
 
-from t2t_mm import averaging, hparam, model, problem, registry, run_folder
+from t2t_mm import (
+    averaging,
+    best_checkpoints,
+    checkpoint_files,
+    hparam,
+    model,
+    problem,
+    registry,
+    run_folder,
+)
 from t2t_mm.data import mixing, pipeline, vocabulary
+from t2t_mm.decoding import decoded_scores
+from t2t_mm.decoding.decode_config import DecodeConfig
+from t2t_mm.evaluation import scores
 from t2t_mm.features import Split
 from t2t_mm.training import distribution as distribution_lib
 from t2t_mm.training import evaluation, learning_rate, optimizers, trainer
@@ -104,6 +116,7 @@ def build(
         _make_evaluator(net, problems, of_problems, config, data_dir, distribution),
         config=config,
         output_dir=output_dir,
+        describe=lambda folder: run_folder.write(description, folder, data_dir),
         average=average,
         distribution=distribution,
     )
@@ -222,7 +235,13 @@ def _claim_folder(
     writes: bool,
 ) -> None:
     """Describes the run in its folder, unless checkpoints there are of another run."""
-    if tf.train.latest_checkpoint(output_dir) is None:
+    if not checkpoint_files.are_in(output_dir):
+        if best_checkpoints.read_all(output_dir):
+            raise ValueError(
+                f"'{output_dir}/{best_checkpoints.FOLDER}' has the best checkpoints of "
+                "an earlier run, whose other ones are gone. Move it away, or choose "
+                "another --output_dir."
+            )
         if writes:
             run_folder.write(description, output_dir, data_dir)
     elif run_folder.exists(output_dir):
@@ -251,12 +270,26 @@ def _make_evaluator(
             )
         )
 
+    decoded = None
+    if config.eval_decode:
+        decoded = decoded_scores.DecodedScores(
+            net,
+            data_dir=data_dir,
+            max_batches=config.eval_decode,
+            config=DecodeConfig(),
+        ).evaluate
     return evaluation.Evaluator(
         net,
         {name: entry.metrics for name, entry in problems.items()},
         make_batches,
         distribution,
         jit_compile=bool(config.jit_compile),
+        decoded=decoded,
+        decoded_names={
+            name: [scores.DECODED + score for score in entry.scores]
+            for name, entry in problems.items()
+            if decoded is not None
+        },
     )
 
 

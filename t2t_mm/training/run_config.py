@@ -15,9 +15,24 @@ class RunConfig:
     Attributes:
       train_steps: last step.
       eval_steps: batches per problem and evaluation; 0 for the whole dev split.
+      eval_decode: batches per problem and evaluation whose outputs are decoded and
+        scored; 0 for none.
       eval_every_steps: steps between evaluations; 0 to evaluate at the end only.
       save_every_steps: steps between checkpoints.
-      keep_checkpoints: how many to keep.
+      save_every_seconds: seconds between checkpoints, in place of steps; 0 to go by
+        steps.
+      keep_checkpoints: how many of the newest to keep.
+      keep_every_hours: hours between checkpoints that are kept for good besides; 0 for
+        none.
+      keep_best: metrics by which the best checkpoint is kept, with commas between, such
+        as "wmt_ende/accuracy"; ":max" or ":min" may follow.
+      eval_early_stopping_steps: end the run when a metric has not improved for so many
+        steps; 0 for never.
+      eval_early_stopping_metric: "problem/metric", or "metric" for the mean over the
+        problems.
+      eval_early_stopping_metric_delta: how much better is an improvement.
+      eval_early_stopping_metric_minimize: whether less is better; None to go by the
+        name of the metric.
       log_every_steps: steps between two lines of progress.
       max_skipped_steps: steps in a row of one problem that may be skipped because a
         loss or a gradient is not finite; one more stops the run.
@@ -31,9 +46,17 @@ class RunConfig:
 
     train_steps: int = 250_000
     eval_steps: int = 100
+    eval_decode: int = 0
     eval_every_steps: int = 1000
     save_every_steps: int = 1000
+    save_every_seconds: float = 0.0
     keep_checkpoints: int = 20
+    keep_every_hours: float = 0.0
+    keep_best: str = ""
+    eval_early_stopping_steps: int = 0
+    eval_early_stopping_metric: str = "loss"
+    eval_early_stopping_metric_delta: float = 0.1
+    eval_early_stopping_metric_minimize: bool | None = None
     log_every_steps: int = 100
     max_skipped_steps: int = 10
     jit_compile: bool | None = None
@@ -57,7 +80,12 @@ class RunConfig:
             self._check_at_least(1, field)
         for field in (
             "eval_steps",
+            "eval_decode",
             "eval_every_steps",
+            "save_every_seconds",
+            "keep_every_hours",
+            "eval_early_stopping_steps",
+            "eval_early_stopping_metric_delta",
             "max_skipped_steps",
             "num_devices",
             "seed",
@@ -68,6 +96,12 @@ class RunConfig:
                 f"`strategy` must be one of {', '.join(STRATEGIES)}; got "
                 f"'{self.strategy}'."
             )
+        for field in ("keep_best", "eval_early_stopping_steps"):
+            if getattr(self, field) and not self.eval_every_steps:
+                raise ValueError(
+                    f"`{field}` goes by evaluations, so `eval_every_steps` must be at "
+                    "least 1; got 0."
+                )
         if self.seed > _LARGEST_SEED:
             raise ValueError(
                 f"`seed` must be at most {_LARGEST_SEED}; got {self.seed}."

@@ -5,6 +5,7 @@ last checkpoint holds: which problem is drawn, which batch of it, every dropout 
 a run that is stopped and started again computes the same bits as one that was not.
 """
 
+import contextlib
 import dataclasses
 import signal
 import time
@@ -21,10 +22,13 @@ from t2t_mm.data import mixing
 from t2t_mm.features import Split
 from t2t_mm.training import (
     checkpoint,
+    dev_watch,
     evaluation,
     history,
     optimizers,
     progress,
+    rescue,
+    retention,
     updates,
 )
 from t2t_mm.training import distribution as distribution_lib
@@ -70,6 +74,7 @@ class Trainer:
         *,
         config: RunConfig,
         output_dir: str,
+        describe: Callable[[str], None],
         average: averaging.WeightAverage | None = None,
         distribution: distribution_lib.Distribution | None = None,
     ) -> None:
@@ -84,6 +89,7 @@ class Trainer:
           evaluator: of the same model and problems.
           config: how to run.
           output_dir: folder of the run.
+          describe: writes the description of the run to another folder.
           average: of the trained variables, to evaluate with; None for none.
           distribution: what variables, batches and evaluator were made for; None for
             one device.
@@ -108,17 +114,27 @@ class Trainer:
             optimizer,
             self.state,
             output_dir,
-            keep=config.keep_checkpoints,
+            keep=retention.Retention(
+                newest=config.keep_checkpoints, every_hours=config.keep_every_hours
+            ),
             average=average,
         )
         self._checkpoints.restore_latest()
         self._distribution.check_equal("the step to go on from", self.state.step)
+        own_folder = self._distribution.own_folder(output_dir)
+        self._rescue = rescue.Rescue(self._checkpoints, describe)
         self._progress = progress.Progress(
             self.state, config.train_steps, max_skipped_steps=config.max_skipped_steps
         )
-        self._history = history.History(
-            self._distribution.own_folder(output_dir), first_step=self.state.step
+        self._history = history.History(own_folder, first_step=self.state.step)
+        self._dev_watch = dev_watch.DevWatch(
+            config,
+            evaluator.metric_names,
+            own_folder,
+            self._copy_checkpoint,
+            step=self.state.step,
         )
+        self._saved_time = time.monotonic()
         self._iterators: dict[str, Iterator[Features]] = {}
         self._stop_signal: str | None = None
         self._stops_at: int | None = None
@@ -156,8 +172,6 @@ class Trainer:
     def train_and_evaluate(self) -> dict[str, dict[str, Any]]:
         """Trains up to `train_steps`, evaluating on the way and at the end.
 
-        Ctrl-C and SIGTERM stop it after the step at hand, with a checkpoint.
-
         Returns:
           The last evaluation, {problem: {metric: value}}; empty if it was stopped.
 
@@ -165,15 +179,32 @@ class Trainer:
           FloatingPointError: if too many steps of a problem were not finite; names the
             problem and the step.
         """
+        self.train()
+        if self.stopped:
+            return {}
+        step = self.state.step
+        return self._dev_watch.results_of(step) or self.evaluate(Split.EVAL)
+
+    def train(self) -> None:
+        """Trains up to `train_steps`, evaluating on the way but not at the end.
+
+        Ctrl-C and SIGTERM stop it after the step at hand, with a checkpoint. So does a
+        metric that early stopping watches.
+
+        Raises:
+          FloatingPointError: as `train_and_evaluate`.
+        """
         with self._stopping_on_signals():
-            self._recall_losses()
-            while self.state.step < self._config.train_steps and not self.stopped:
+            self._catch_up()
+            while not self._is_over():
                 self._train_until(self._next_pause())
-                if self.stopped or self.state.step % self._config.save_every_steps == 0:
-                    self._save()
-                if self._is_time_to_evaluate() and not self.stopped:
-                    self.evaluate(Split.EVAL)
-        self._save()
+                with self._rescue_at_hand():
+                    if self.stopped or self._is_time_to_save():
+                        self._save()
+                    if self._is_time_to_evaluate() and not self.stopped:
+                        self.evaluate(Split.EVAL)
+        with self._rescue_at_hand():
+            self._save()
         if self.stopped:
             logging.warning(
                 "Stopped by %s at step %d, which is saved; the same command goes on "
@@ -181,8 +212,12 @@ class Trainer:
                 self._stop_signal,
                 self.state.step,
             )
-            return {}
-        return self.evaluate(Split.EVAL)
+        elif self._dev_watch.stop_reason:
+            logging.info(
+                "Stopped early at step %d: %s.",
+                self.state.step,
+                self._dev_watch.stop_reason,
+            )
 
     @property
     def stopped(self) -> bool:
@@ -199,15 +234,40 @@ class Trainer:
                 self._stop_signal = self._stop_signal or "a signal to another worker"
                 self._stops_at = step
 
-    def _save(self) -> None:
-        if self._distribution.is_chief:
-            self._checkpoints.save()
+    def _is_over(self) -> bool:
+        is_last = self.state.step >= self._config.train_steps
+        return is_last or self.stopped or self._dev_watch.stop_reason is not None
 
     def _next_pause(self) -> int:
         config, step = self._config, self.state.step
-        periods = [config.save_every_steps, config.log_every_steps]
+        periods = [config.log_every_steps]
+        periods += [] if config.save_every_seconds else [config.save_every_steps]
         periods += [config.eval_every_steps] if config.eval_every_steps else []
         return min(config.train_steps, *(step + p - step % p for p in periods))
+
+    def _is_time_to_save(self) -> bool:
+        if self._config.save_every_seconds:
+            return self._is_overdue()
+        return self.state.step % self._config.save_every_steps == 0
+
+    def _is_overdue(self) -> bool:
+        """Whether too many seconds have gone by since the last checkpoint."""
+        most = self._config.save_every_seconds
+        return bool(most) and time.monotonic() - self._saved_time >= most
+
+    def _save(self) -> None:
+        if self._distribution.is_chief:
+            self._checkpoints.save()
+        self._saved_time = time.monotonic()
+
+    def _copy_checkpoint(self, path: str) -> None:
+        if self._distribution.is_chief:
+            self._checkpoints.copy(path)
+
+    def _rescue_at_hand(self) -> contextlib.AbstractContextManager[None]:
+        if self._distribution.is_chief:
+            return self._rescue.at_hand()
+        return contextlib.nullcontext()
 
     def _is_time_to_evaluate(self) -> bool:
         every, step = self._config.eval_every_steps, self.state.step
@@ -220,34 +280,50 @@ class Trainer:
             for problem, output in self._train_step():
                 self._progress.add(self.state.step, problem, output)
             self._agree_to_stop()
+            if self._is_overdue():
+                break
         step = self.state.step
         means = self._progress.flush(since, self._learning_rate(step - 1))
         for problem, values in means.items():
             values["learning_rate"] *= self._sources[problem].rate_factor
-            self._history.write(step, problem, Split.TRAIN, values)
+        with self._rescue_at_hand():
+            self._record(Split.TRAIN, means)
+
+    def _record(self, split: Split, results: Mapping[str, Mapping[str, Any]]) -> None:
+        for problem, values in results.items():
+            self._history.write(self.state.step, problem, split, values)
         self._history.flush()
 
     def evaluate(self, split: Split) -> dict[str, dict[str, Any]]:
         """Evaluates all problems on a split and records the results."""
         with self._updates.averaged():
             results = self._evaluator.evaluate(split)
+        self._record(split, results)
         if split == Split.EVAL:
-            self._record_losses(results)
-        for problem, values in results.items():
-            self._history.write(self.state.step, problem, split, values)
-        self._history.flush()
+            self._heed(results)
         return results
 
-    def _record_losses(self, results: Mapping[str, Mapping[str, Any]]) -> None:
+    def _heed(self, results: Mapping[str, Mapping[str, Any]]) -> None:
+        """Lets an evaluation on dev decide what depends on it."""
         self.state.record_losses(
             {problem: values[evaluation.LOSS] for problem, values in results.items()}
         )
+        self._dev_watch.add(self.state.step, results)
 
-    def _recall_losses(self) -> None:
-        """Evaluates again what was evaluated after the checkpoint was written."""
-        if self._schedule.mixing.is_adaptive and self._is_time_to_evaluate():
-            with self._updates.averaged():
-                self._record_losses(self._evaluator.evaluate(Split.EVAL))
+    def _catch_up(self) -> None:
+        """Makes up for the evaluation of this step, if the run died on the way there.
+
+        Its checkpoint was written before.
+        """
+        step, is_due = self.state.step, self._is_time_to_evaluate()
+        results = self._history.recorded(step, Split.EVAL)
+        if is_due and results.keys() == self.state.counts.keys():
+            self._heed(results)
+            return
+        if is_due or step >= self._config.train_steps:
+            self._history.forget(step, Split.EVAL)
+        if is_due:
+            self.evaluate(Split.EVAL)
 
     def _stopping_on_signals(self) -> "_Stopping":
         return _Stopping(self)

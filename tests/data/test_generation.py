@@ -1,6 +1,7 @@
 import json
 import os
 import random
+import resource
 
 import numpy as np
 import pytest
@@ -392,6 +393,15 @@ def test_verify_names_the_file_with_a_flipped_bit(tmp_path):
 
 
 @pytest.fixture
+def few_open_files():
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    open_now = len(os.listdir("/proc/self/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (open_now + 32, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+@pytest.fixture
 def small_chunks(monkeypatch):
     monkeypatch.setattr(chunks, "MAX_SAMPLES", 7)
 
@@ -404,6 +414,14 @@ def test_chunks_processes_and_pieces_do_not_change_the_data(tmp_path, monkeypatc
     _generate(algorithmic.CopyDigits(), tmp_path / "two", num_workers=2)
 
     assert _contents(tmp_path / "one") == _contents(tmp_path / "two")
+
+
+def test_more_chunks_than_a_process_may_have_open_files(
+    tmp_path, small_chunks, few_open_files
+):
+    made = _generate(_Digits(), tmp_path)
+
+    assert made.splits[Split.TRAIN].index.count == 2000  # 286 chunks
 
 
 def test_the_order_is_one_of_the_whole_split(tmp_path):

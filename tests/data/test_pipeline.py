@@ -241,6 +241,19 @@ def test_a_damaged_record_is_named(digits_dir, tmp_path):
         )
 
 
+def test_few_shards_are_open_at_a_time(digits_dir, monkeypatch):
+    monkeypatch.setattr(records, "MAX_OPEN_SHARDS", 1)
+    reader = records.RecordReader("copy_digits", Split.TRAIN, digits_dir)
+    rows = [0, len(reader.index) - 1]  # of the first and of the last shard
+    before = len(os.listdir("/proc/self/fd"))
+
+    payloads = [reader.read(row) for row in 3 * rows]
+
+    assert payloads == 3 * payloads[:2]
+    assert payloads[0] != payloads[1]
+    assert len(os.listdir("/proc/self/fd")) == before + 1
+
+
 class _Words(text_problem.Text2TextProblem):
     name = "some_words"
     approx_vocab_size = 300

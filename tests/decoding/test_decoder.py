@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from t2t_mm import registry, run_folder
+from t2t_mm import checkpoint_choice, registry
 from t2t_mm.bin import t2t_decoder
 from t2t_mm.decoding import decoder as decoder_lib
 from t2t_mm.decoding.decode_config import DecodeConfig
@@ -80,7 +80,7 @@ def test_a_problem_that_the_run_does_not_know_is_refused(run_dir):
 def test_restoring_gives_the_variables_of_the_checkpoint(run_dir):
     model = decoder_lib.load_model(run_dir)
 
-    reader = tf.train.load_checkpoint(run_folder.latest_checkpoint(run_dir))
+    reader = tf.train.load_checkpoint(checkpoint_choice.newest(run_dir))
     stored = reader.get_tensor("model/commands/.ATTRIBUTES/VARIABLE_VALUE")
     np.testing.assert_array_equal(model.commands.numpy(), stored)
 

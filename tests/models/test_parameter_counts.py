@@ -4,6 +4,7 @@ Models are built in a graph that is never run: variables have shapes and no memo
 """
 
 import dataclasses
+import functools
 import re
 
 import pytest
@@ -12,6 +13,7 @@ import tensorflow as tf
 import tiny_models
 from t2t_mm import registry
 from t2t_mm.features import FeatureSpec
+from t2t_mm.layers import initializers
 
 TEXT = FeatureSpec(modality="symbol", vocab_size=8192, vocabulary="tokens")
 SPECS = {
@@ -73,24 +75,27 @@ RELEASE = {
     "audio": 3_355_777,
     "categories": 53_483_368,
 }
-# Ours: not in the specification, pinned so that a change is seen.
 TOTALS = {
     "multimodel_paper": 1_151_825_091 + 16_389 - 511,
     "multimodel_paper_single": 394_007_747 + 2_105_344 + 16_389 - 511,
     "multimodel_1p8": 1_287_365_193,
+    "multimodel_t2t": 376_744_265,
+    # Ours: not in the specification, pinned so that a change is seen.
     "multimodel_base": 87_168_913,
     "multimodel_modern": 105_490_321,
-    "multimodel_small": 23_878_913,
     "multimodel_tiny": 5_675_697,
-    "multimodel_t2t": 376_744_265,  # of the specification too
-    "multimodel_t2t_tiny": 8_919_857,
     "transformer_base": 62_732_177,
-    "transformer_big": 217_624_721,
-    "transformer_small": 8_248_577,
-    "transformer_tiny": 2_561_201,
 }
 
 
+@pytest.fixture(autouse=True)
+def plain_values(monkeypatch):
+    """Leaves random numbers away, which are most of a graph that only counts."""
+    for name in ("normal", "glorot_uniform"):
+        monkeypatch.setattr(initializers, name, lambda *_: initializers.zeros)
+
+
+@functools.cache
 def _count(hparams):
     """Returns parameters by the first part of their names."""
     name = tiny_models.model_of(hparams)
