@@ -50,6 +50,7 @@ _OLD_NAMES = {
     "keep_checkpoint_every_n_hours": "keep_every_hours",
     "keep_checkpoint_max": "keep_checkpoints",
     "save_checkpoints_secs": "save_every_seconds",
+    "worker_gpu": "num_devices",
 }
 
 
@@ -130,7 +131,6 @@ def _define_run_flags(values: flags.FlagValues) -> None:
         "which it compiles for minutes.",
         flag_values=values,
     )
-    flags.DEFINE_alias("worker_gpu", "num_devices", flag_values=values)
     flags.DEFINE_enum(
         "strategy",
         None,

@@ -9,6 +9,7 @@ from absl import logging
 
 from t2t_mm import registry
 from t2t_mm.features import Split
+from t2t_mm.training import distribution as distribution_lib
 from t2t_mm.training import experiment, history
 from t2t_mm.training.run_config import RunConfig
 
@@ -33,7 +34,15 @@ SIZES = dict(
 )
 
 
-def _build(digits_dir, output_dir, *, problems=PROBLEMS, config=None, **changes):
+def _build(
+    digits_dir,
+    output_dir,
+    *,
+    problems=PROBLEMS,
+    config=None,
+    distribution=None,
+    **changes,
+):
     tiny = registry.HPARAMS.get("transformer_tiny")()
     return experiment.build(
         model_name="transformer",
@@ -43,6 +52,7 @@ def _build(digits_dir, output_dir, *, problems=PROBLEMS, config=None, **changes)
         config=dataclasses.replace(CONFIG, **config or {}),
         data_dir=digits_dir,
         output_dir=str(output_dir),
+        distribution=distribution,
     )
 
 
@@ -108,6 +118,22 @@ def test_compilation_is_chosen_by_the_device_unless_it_is_given(
 
     has_gpu = bool(tf.config.list_logical_devices("GPU"))
     assert trainer._config.jit_compile == (has_gpu if given is None else given)
+
+
+def test_a_bias_that_balances_experts_is_refused_on_several_replicas(
+    digits_dir, tmp_path
+):
+    with pytest.raises(ValueError, match="`moe_balance` 'bias'.*there are 2"):
+        _build(
+            digits_dir,
+            tmp_path,
+            distribution=distribution_lib.make_distribution("mirrored", 2),
+            moe_num_experts=2,
+            moe_layers=(0,),
+            moe_k=1,
+            moe_router="softmax",
+            moe_balance="bias",
+        )
 
 
 @pytest.mark.slow
