@@ -84,6 +84,19 @@ def small_hparams():
 
 
 @pytest.fixture(scope="session")
+def smallest_hparams(registrations):
+    """A Transformer of one layer, which is traced in no time."""
+    return dataclasses.replace(
+        registry.HPARAMS.get("transformer_tiny")(),
+        batch_size=128,
+        max_buckets=2,
+        hidden_size=8,
+        filter_size=12,
+        num_heads=2,
+        num_hidden_layers=1,
+    )
+
+
 def untrained_run_dir(digits_dir, tmp_path_factory):
     """A run for text, pictures and sound whose weights are random numbers."""
     folder = str(tmp_path_factory.mktemp("untrained"))
@@ -106,4 +119,29 @@ def untrained_run_dir(digits_dir, tmp_path_factory):
     tf.train.CheckpointManager(
         checkpoint, folder, max_to_keep=1, checkpoint_name="ckpt"
     ).save(checkpoint_number=7)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def digits_run(digits_dir, tmp_path_factory):
+    """A run with two checkpoints, of random weights: its outputs are wrong."""
+    folder = str(tmp_path_factory.mktemp("digits_run"))
+    problem = registry.problem("copy_digits")
+    description = run_folder.describe(
+        model="transformer",
+        hparams_set="transformer_tiny",
+        hparams=tiny_models.make_hparams("transformer_tiny", batch_size=128),
+        problems={problem.name: problem},
+        data_dir=digits_dir,
+    )
+    run_folder.write(description, folder, digits_dir)
+    model = registry.MODELS.get("transformer")(
+        description.hparams, description.problems, name="transformer"
+    )
+    manager = tf.train.CheckpointManager(
+        tf.train.Checkpoint(model=model), folder, max_to_keep=2, checkpoint_name="ckpt"
+    )
+    for step in (1, 2):
+        tiny_models.perturb(model, deviation=0.3, seed=step)
+        manager.save(checkpoint_number=step)
     return folder

@@ -7,6 +7,7 @@ stay equal to the bit, and a batch gives what it would have given one device.
 """
 
 import contextlib
+import dataclasses
 import glob
 import json
 import os
@@ -22,6 +23,7 @@ from t2t_mm import best_checkpoints
 from t2t_mm.data import pipeline
 from t2t_mm.layers import randomness
 from t2t_mm.training import history
+from t2t_mm.training.run_config import RunConfig
 
 # What a collective operation ends in when another worker is gone.
 _ERRORS_OF_OTHERS = (
@@ -190,6 +192,10 @@ class Distribution:
                 f"TensorFlow says: {(reasons or lines)[0]}"
             ) from error
 
+    def wait_for_others(self) -> None:
+        """Returns when all workers have come here."""
+        self.any_worker(False)
+
     def any_worker(self, flag: bool) -> bool:
         """Returns whether `flag` is true on any worker; all of them must ask."""
         if self.num_workers == 1:
@@ -233,6 +239,34 @@ class Distribution:
                 os.makedirs(os.path.dirname(copy), exist_ok=True)
                 shutil.copyfile(os.path.join(output_dir, name), copy)
         return self._scratch.name
+
+
+class DealtBatches:
+    """Training batches of one problem, dealt out to the replicas."""
+
+    def __init__(
+        self, batches: pipeline.TrainBatches, distribution: Distribution
+    ) -> None:
+        """Remembers the arguments."""
+        self._batches = batches
+        self._distribution = distribution
+
+    def dataset(self, start: int) -> Dataset:
+        """Returns batches from number `start` on, for ever."""
+        return self._distribution.batches(
+            lambda shards: self._batches.dataset(start, shards)
+        )
+
+
+def choose_compilation(config: RunConfig) -> RunConfig:
+    """Decides by the device whether to compile with XLA, if the user does not."""
+    if config.jit_compile is not None:
+        return config
+    jit_compile = bool(tf.config.list_logical_devices("GPU"))
+    logging.info(
+        "jit_compile | %s, chosen by the device", "on" if jit_compile else "off"
+    )
+    return dataclasses.replace(config, jit_compile=jit_compile)
 
 
 def _prefetched(dataset: tf.data.Dataset) -> tf.data.Dataset:

@@ -1,6 +1,7 @@
 """How to run, as opposed to what to train."""
 
 import dataclasses
+import re
 
 from t2t_mm import hparam
 
@@ -34,6 +35,10 @@ class RunConfig:
       eval_early_stopping_metric_minimize: whether less is better; None to go by the
         name of the metric.
       log_every_steps: steps between two lines of progress.
+      show_samples: examples of dev per problem whose outputs, pictures and attention
+        TensorBoard shows; 0 for none.
+      show_every_evals: evaluations between two times that it is shown.
+      profile: "START:STOP", steps to profile for TensorBoard; none if empty.
       max_skipped_steps: steps in a row of one problem that may be skipped because a
         loss or a gradient is not finite; one more stops the run.
       jit_compile: compile each step with XLA; dropout and noise are other numbers then.
@@ -58,6 +63,9 @@ class RunConfig:
     eval_early_stopping_metric_delta: float = 0.1
     eval_early_stopping_metric_minimize: bool | None = None
     log_every_steps: int = 100
+    show_samples: int = 3
+    show_every_evals: int = 5
+    profile: str = ""
     max_skipped_steps: int = 10
     jit_compile: bool | None = None
     strategy: str = "auto"
@@ -76,6 +84,7 @@ class RunConfig:
             "save_every_steps",
             "keep_checkpoints",
             "log_every_steps",
+            "show_every_evals",
         ):
             self._check_at_least(1, field)
         for field in (
@@ -88,6 +97,7 @@ class RunConfig:
             "eval_early_stopping_metric_delta",
             "max_skipped_steps",
             "num_devices",
+            "show_samples",
             "seed",
         ):
             self._check_at_least(0, field)
@@ -102,10 +112,25 @@ class RunConfig:
                     f"`{field}` goes by evaluations, so `eval_every_steps` must be at "
                     "least 1; got 0."
                 )
+        _ = self.profiled_steps  # raises if it cannot be read
         if self.seed > _LARGEST_SEED:
             raise ValueError(
                 f"`seed` must be at most {_LARGEST_SEED}; got {self.seed}."
             )
+
+    @property
+    def profiled_steps(self) -> range:
+        """The steps of `profile`."""
+        if not self.profile:
+            return range(0)
+        match = re.fullmatch(r"(\d+):(\d+)", self.profile)
+        steps = range(int(match[1]), int(match[2])) if match else range(0)
+        if not steps:
+            raise ValueError(
+                "`profile` must read START:STOP, two steps of which STOP is later; got "
+                f"'{self.profile}'."
+            )
+        return steps
 
     def _check_at_least(self, least: int, field: str) -> None:
         if getattr(self, field) < least:

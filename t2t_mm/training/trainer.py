@@ -7,6 +7,7 @@ a run that is stopped and started again computes the same bits as one that was n
 
 import contextlib
 import dataclasses
+import os
 import signal
 import time
 import types
@@ -26,12 +27,15 @@ from t2t_mm.training import (
     evaluation,
     history,
     optimizers,
+    profiling,
     progress,
     rescue,
     retention,
+    summaries,
     updates,
 )
 from t2t_mm.training import distribution as distribution_lib
+from t2t_mm.training import samples as samples_lib
 from t2t_mm.training.run_config import RunConfig
 
 _STEPS_BETWEEN_AGREEMENTS = 10  # each waits for the slowest worker
@@ -77,13 +81,14 @@ class Trainer:
         describe: Callable[[str], None],
         average: averaging.WeightAverage | None = None,
         distribution: distribution_lib.Distribution | None = None,
+        samples: samples_lib.Samples | None = None,
     ) -> None:
         """Restores the newest checkpoint of `output_dir`, if there is one.
 
         Args:
           model: the model.
           optimizer: made for those variables of the model that are to be trained.
-          sources: what to train on, by problem.
+          sources: what to train on, by problem; some or all of the model's.
           schedule: draws the problems of each step.
           learning_rate: as a function of the step.
           evaluator: of the same model and problems.
@@ -93,6 +98,7 @@ class Trainer:
           average: of the trained variables, to evaluate with; None for none.
           distribution: what variables, batches and evaluator were made for; None for
             one device.
+          samples: of the same model, to show in TensorBoard; None for none.
         """
         self._distribution = distribution or distribution_lib.Distribution()
         self._model = model
@@ -108,7 +114,7 @@ class Trainer:
             self._distribution,
             jit_compile=bool(config.jit_compile),
         )
-        self.state = checkpoint.RunState(sources)
+        self.state = checkpoint.RunState(model.problems)
         self._checkpoints = checkpoint.Checkpoints(
             model,
             optimizer,
@@ -127,6 +133,12 @@ class Trainer:
             self.state, config.train_steps, max_skipped_steps=config.max_skipped_steps
         )
         self._history = history.History(own_folder, first_step=self.state.step)
+        self._summaries = summaries.Summaries(
+            self._history, self._updates, samples, config
+        )
+        self._profiler = profiling.Profiler(
+            config.profiled_steps, os.path.join(own_folder, history.SUMMARIES)
+        )
         self._dev_watch = dev_watch.DevWatch(
             config,
             evaluator.metric_names,
@@ -194,7 +206,11 @@ class Trainer:
         Raises:
           FloatingPointError: as `train_and_evaluate`.
         """
-        with self._stopping_on_signals():
+        with (
+            self._stopping_on_signals(),
+            contextlib.closing(self._progress),
+            contextlib.closing(self._profiler),
+        ):
             self._catch_up()
             while not self._is_over():
                 self._train_until(self._next_pause())
@@ -243,7 +259,8 @@ class Trainer:
         periods = [config.log_every_steps]
         periods += [] if config.save_every_seconds else [config.save_every_steps]
         periods += [config.eval_every_steps] if config.eval_every_steps else []
-        return min(config.train_steps, *(step + p - step % p for p in periods))
+        pauses = [step + p - step % p for p in periods] + self._profiler.pauses(step)
+        return min(config.train_steps, *pauses)
 
     def _is_time_to_save(self) -> bool:
         if self._config.save_every_seconds:
@@ -275,6 +292,7 @@ class Trainer:
         return is_due and step < self._config.train_steps
 
     def _train_until(self, pause: int) -> None:
+        self._profiler.at(self.state.step)
         since = time.monotonic()
         while self.state.step < pause and not self.stopped:
             for problem, output in self._train_step():
@@ -287,6 +305,9 @@ class Trainer:
         for problem, values in means.items():
             values["learning_rate"] *= self._sources[problem].rate_factor
         with self._rescue_at_hand():
+            self._summaries.write_gradient_norms(
+                self.state.step, self._progress.latest_updates
+            )
             self._record(Split.TRAIN, means)
 
     def _record(self, split: Split, results: Mapping[str, Mapping[str, Any]]) -> None:
@@ -298,6 +319,8 @@ class Trainer:
         """Evaluates all problems on a split and records the results."""
         with self._updates.averaged():
             results = self._evaluator.evaluate(split)
+            self._summaries.show_samples(self.state.step, split)
+        self._summaries.write_parameter_norms(self.state.step)
         self._record(split, results)
         if split == Split.EVAL:
             self._heed(results)

@@ -18,7 +18,7 @@ from t2t_mm import model as model_lib
 from t2t_mm.layers import compilation, initializers, moe, randomness
 from t2t_mm.training import distribution as distribution_lib
 from t2t_mm.training import gradients as gradients_lib
-from t2t_mm.training import optimizers
+from t2t_mm.training import norms, optimizers
 from t2t_mm.training.gradients import Gradient
 
 Features = Mapping[str, tf.Tensor]
@@ -62,10 +62,12 @@ class UpdateOutput(NamedTuple):
     Attributes:
       gradient_norm: before clipping, `[]` float32.
       applied: whether all of it was finite, `[]` bool; else nothing was changed.
+      module_norms: of each of `Updates.modules`, before clipping, `[modules]` float32.
     """
 
     gradient_norm: tf.Tensor
     applied: tf.Tensor
+    module_norms: tf.Tensor
 
 
 # Gradients of all trained variables with what they were taken of.
@@ -77,6 +79,7 @@ class Updates:
 
     Attributes:
       compiled: programs by what decides their graph, for tests and reports.
+      modules: parts of the model that are told apart.
     """
 
     def __init__(
@@ -108,6 +111,7 @@ class Updates:
             for variable in model.trainable_variables
             if initializers.key(variable) in optimizer.updates
         ]
+        self.modules = norms.Modules(self._variables)
         self.compiled: dict[Hashable, Callable[..., Any]] = {}
         self._merge = self._on_replicas(_merge)
         self._join = self._on_replicas(self._join_outputs)
@@ -314,6 +318,7 @@ class Updates:
     ) -> UpdateOutput:
         hparams = self._model.hparams
         gradients = optimizers.add_weight_decay(gradients, self._variables, hparams)
+        module_norms = self.modules.gradient_norms(gradients)
         gradients, norm = gradients_lib.clip_by_global_norm(
             gradients, hparams.clip_grad_norm
         )
@@ -324,9 +329,13 @@ class Updates:
             self._move_average(gradients)
             return tf.constant(True)
 
-        return UpdateOutput(
-            norm, tf.cond(are_finite, apply, lambda: tf.constant(False))
-        )
+        applied = tf.cond(are_finite, apply, lambda: tf.constant(False))
+        return UpdateOutput(norm, applied, module_norms)
+
+    def parameter_norms(self) -> dict[str, float]:
+        """Returns the norm of the trained variables by module."""
+        values = [tf.convert_to_tensor(variable) for variable in self._variables]
+        return self.modules.by_name(self.modules.norms(values))
 
     def _move_average(self, gradients: Sequence[Gradient | None]) -> None:
         if self._average is not None:

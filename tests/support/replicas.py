@@ -73,7 +73,8 @@ class Run:
     def step(self, *draws, rate=0.002, step=0):
         """Makes an update; returns all numbers that it gave."""
         outputs, update = self.updates.step(draws, rate, (1, step))
-        return np.array([[float(x) for x in (*o, *update)] for o in outputs])
+        ends = [update.gradient_norm, *update.module_norms, update.applied]
+        return np.array([[float(x) for x in (*output, *ends)] for output in outputs])
 
     def variables(self):
         """Returns weights, slots and averages."""

@@ -10,7 +10,7 @@ from absl import logging
 from t2t_mm import registry
 from t2t_mm.features import Split
 from t2t_mm.training import distribution as distribution_lib
-from t2t_mm.training import experiment, history
+from t2t_mm.training import experiment, history, programs
 from t2t_mm.training.run_config import RunConfig
 
 PROBLEMS = ("copy_digits", "reverse_digits")
@@ -101,7 +101,7 @@ def test_too_many_programs_are_warned_of(digits_dir, tmp_path, monkeypatch):
     lines, warnings = [], []
     monkeypatch.setattr(logging, "info", lambda text, *v: lines.append(text % v))
     monkeypatch.setattr(logging, "warning", lambda text, *v: warnings.append(text % v))
-    monkeypatch.setattr(experiment, "MOST_PROGRAMS", 1)
+    monkeypatch.setattr(programs, "MOST", 1)
 
     _build(digits_dir, tmp_path, config=dict(jit_compile=True))
 

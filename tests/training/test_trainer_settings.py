@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from t2t_mm import best_checkpoints, checkpoint_files, registry
-from t2t_mm.decoding import decoder
+from t2t_mm.decoding import loading
 from t2t_mm.features import Split
 from t2t_mm.layers import initializers
 from t2t_mm.training import experiment, history
@@ -126,8 +126,8 @@ def test_a_run_stops_early_and_keeps_its_best(build, tmp_path, monkeypatch):
     best = best_checkpoints.read(folder, "copy_digits/loss")
     assert best.value == losses[best.step] == min(losses.values())
     assert best_checkpoints.read(folder, "accuracy").step == 2
-    model = decoder.load_model(folder, "best:accuracy")
-    assert not np.array_equal(model.commands, decoder.load_model(folder).commands)
+    model = loading.load_model(folder, "best:accuracy")
+    assert not np.array_equal(model.commands, loading.load_model(folder).commands)
     # The same command finds everything done.
     again = build(config=config)
     monkeypatch.setattr(again, "evaluate", None)
@@ -204,7 +204,7 @@ def test_evaluation_and_decoding_use_the_average(build, tmp_path):
     results = trainer.train_and_evaluate()
 
     last = {v.name: v.numpy() for v in trainer._model.trainable_variables}
-    model = decoder.load_model(str(tmp_path / "run"))
+    model = loading.load_model(str(tmp_path / "run"))
 
     tensors = _tensors(tmp_path / "run")
     for variable in model.trainable_variables:
