@@ -265,7 +265,7 @@ def select_problems_of_run(
       LookupError: for a name that does not exist or that the run does not know.
     """
     if not patterns:
-        return sorted(description.problems)
+        return sorted(description.trained)
     names = select_problems(patterns)
     others = [name for name in names if name not in description.problems]
     if others:

@@ -9,7 +9,7 @@ from absl import flags
 
 from t2t_mm import hparam, registry
 from t2t_mm.bin import flags as common
-from t2t_mm.bin import search_flags, t2t_datagen
+from t2t_mm.bin import search_flags, t2t_datagen, warm_start_flags
 from t2t_mm.training import schedules
 from t2t_mm.training.run_config import RunConfig
 
@@ -93,6 +93,7 @@ def define_flags() -> flags.FlagValues:
     _define_run_flags(values)
     _define_schedule(values)
     search_flags.define(values)
+    warm_start_flags.define(values)
     return values
 
 
@@ -235,6 +236,12 @@ def main(argv: Sequence[str]) -> None:
         use_test_set=values.eval_use_test_set,
         timeout_minutes=values.eval_timeout_mins,
     )
+    warm_start = warm_start_flags.config(values)
+    if warm_start is not None and not schedule.trains:
+        raise ValueError(
+            f"--warm_start_from has no effect with --schedule={schedule.name}, which "
+            "does not train."
+        )
     if schedule.trains:
         common.make_folder("output_dir", values.output_dir)
     if values.tmp_dir and not values.generate_data:
@@ -257,6 +264,8 @@ def main(argv: Sequence[str]) -> None:
         data_dir=values.data_dir,
         output_dir=values.output_dir,
         usr_dir=values.t2t_usr_dir,
+        change_hparams=values.change_hparams,
+        warm_start=warm_start,
     )
     if text:
         sys.stdout.write(text + "\n")

@@ -98,6 +98,10 @@ class HParams:
       augment_audio_time_mask_share: of the frames of a sound, the widest stretch.
       augment_audio_frequency_masks: bands of frequencies that are masked in each.
       augment_audio_frequency_mask_bins: bins of the widest band.
+      augment_image_flip: in training, turn half of the images left to right; not for
+        what has a left and a right, such as digits.
+      augment_image_shift: pixels by which images are moved at most, up or down and left
+        or right; 0 for none.
       class_label_net: how positions become classes. "paper": its equations;
         "release": the first release's widths, ordinary shortcut and missing ReLU;
         "release_1d": the same over a sequence, causal with kernels of 5 and stride 4,
@@ -186,6 +190,8 @@ class HParams:
     augment_audio_time_mask_share: float = 0.1
     augment_audio_frequency_masks: int = 0
     augment_audio_frequency_mask_bins: int = 8
+    augment_image_flip: bool = False
+    augment_image_shift: int = 0
     class_label_net: str = "paper"
     class_label_filters: tuple[int, ...] = (1024, 1536, 2048)
     class_label_count_padding: bool = False
@@ -319,7 +325,9 @@ class HParams:
             "augment_audio_time_mask_share",
         )
         self.check_not_negative(
-            "augment_audio_time_masks", "augment_audio_frequency_masks"
+            "augment_audio_time_masks",
+            "augment_audio_frequency_masks",
+            "augment_image_shift",
         )
         self.check_positive("augment_audio_frequency_mask_bins")
 

@@ -3,8 +3,8 @@
 import os
 import re
 import threading
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 import tensorflow as tf
 
@@ -21,6 +21,8 @@ from t2t_mm.evaluation.predictions import Predictions
 from t2t_mm.evaluation.results import Results
 from t2t_mm.features import Split
 from t2t_mm.training import evaluation, teacher_forced
+
+T = TypeVar("T")
 
 _STEP = re.compile(r".*-(\d+)")
 
@@ -62,8 +64,7 @@ class TrainedModel:
         self.checkpoint = checkpoint
         self._model = model
         self._lock = threading.Lock()
-        self._decoders: dict[tuple[str, DecodeConfig], decoder_lib.Decoder] = {}
-        self._scorers: dict[str, output_scorer.OutputScorer] = {}
+        self._parts: dict[Hashable, Any] = {}
 
     @property
     def problems(self) -> list[str]:
@@ -85,25 +86,46 @@ class TrainedModel:
             )
         return problem
 
+    def _cached(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Returns a part of the model that is made once: its graph takes seconds."""
+        with self._lock:
+            if key not in self._parts:
+                self._parts[key] = make()
+            return self._parts[key]
+
     def _decoder(
         self, problem: problem_lib.Problem, config: DecodeConfig
     ) -> decoder_lib.Decoder:
-        key = (problem.name, config)
-        with self._lock:
-            if key not in self._decoders:
-                self._decoders[key] = decoder_lib.Decoder(
-                    self._model, problem, config=config, vocab_dir=self.output_dir
-                )
-            return self._decoders[key]
+        return self._cached(
+            ("decoder", problem.name, config),
+            lambda: decoder_lib.Decoder(
+                self._model, problem, config=config, vocab_dir=self.output_dir
+            ),
+        )
 
-    def _scorer(self, name: str) -> output_scorer.OutputScorer:
-        problem = self._problem(name)
-        with self._lock:
-            if problem.name not in self._scorers:
-                self._scorers[problem.name] = output_scorer.OutputScorer(
-                    self._model, problem, vocab_dir=self.output_dir
-                )
-            return self._scorers[problem.name]
+    def _scorer(self, problem: problem_lib.Problem) -> output_scorer.OutputScorer:
+        return self._cached(
+            ("scorer", problem.name),
+            lambda: output_scorer.OutputScorer(
+                self._model, problem, vocab_dir=self.output_dir
+            ),
+        )
+
+    def _evaluator(
+        self, problem: problem_lib.Problem, data_dir: str, max_batches: int | None
+    ) -> evaluation.Evaluator:
+        vocabulary.choose_as_trained(problem, self._model.problems[problem.name])
+        hparams = self._model.hparams
+
+        def make_batches(name: str, split: Split) -> tf.data.Dataset:
+            return pipeline.eval_dataset(problem, split, data_dir, hparams, max_batches)
+
+        return self._cached(
+            ("evaluator", problem.name, data_dir, max_batches),
+            lambda: evaluation.Evaluator(
+                self._model, {problem.name: problem.metrics}, make_batches
+            ),
+        )
 
     def decode(self, problem: str, inputs: Iterable[Any], **options: Any) -> list[str]:
         """Returns the model's output for each input, in their order.
@@ -124,6 +146,27 @@ class TrainedModel:
         decoder = self._decoder(self._problem(problem), _config(options))
         return decoder.decode(_raw_inputs(decoder.problem, inputs))
 
+    def search(
+        self, problem: str, inputs: Iterable[Any], **options: Any
+    ) -> list[list[decoder_lib.Hypothesis]]:
+        """Returns all outputs of each input with ids and scores, the best first.
+
+        Args:
+          problem: one of `problems`.
+          inputs: as of `decode`.
+          **options: fields of `DecodeConfig`; `beam_size=4, return_beams=True` and
+            `sampling_method="random", num_decodes=4` give several outputs.
+
+        Raises:
+          LookupError: if the model does not know the problem.
+          OSError: if a file cannot be read.
+          ValueError: for an option that does not exist, or an input of another kind.
+        """
+        decoder = self._decoder(self._problem(problem), _config(options))
+        raw = _raw_inputs(decoder.problem, inputs)
+        found = dict(decoder.search(raw))
+        return [found[position] for position in range(len(raw))]
+
     def score(
         self, problem: str, inputs: Iterable[Any], outputs: Iterable[str]
     ) -> list[output_scorer.OutputScore]:
@@ -140,10 +183,9 @@ class TrainedModel:
           ValueError: if there are not as many outputs as inputs, for an output that is
             no class, or if the problem's targets are no ids.
         """
-        scorer = self._scorer(problem)
-        return scorer.score(
-            _raw_inputs(self._problem(problem), inputs), _listed("outputs", outputs)
-        )
+        entry = self._problem(problem)
+        raw = _raw_inputs(entry, inputs)
+        return self._scorer(entry).score(raw, _listed("outputs", outputs))
 
     def evaluate(
         self,
@@ -193,7 +235,9 @@ class TrainedModel:
         entry, config = self._problem(problem), _config(options)
         run_folder.check_vocabularies(run_folder.read(self.output_dir), data_dir)
         split = Split(split)
-        metrics = self._metrics(entry, data_dir, split, max_batches)
+        metrics = self._evaluator(entry, data_dir, max_batches).evaluate_problem(
+            entry.name, split
+        )
         decoder = self._decoder(
             entry, decoded_predictions.scoring_config(entry, config)
         )
@@ -207,30 +251,11 @@ class TrainedModel:
             step=self.step,
             decode_options=config.changes(),
             scores=scores.score(entry.scores, predictions, bootstrap),
-            metrics=metrics,
+            metrics=teacher_forced.rename(
+                metrics, autoregressive=self._model.is_autoregressive(entry.name)
+            ),
         )
         return Evaluated(results, predictions)
-
-    def _metrics(
-        self,
-        problem: problem_lib.Problem,
-        data_dir: str,
-        split: Split,
-        max_batches: int | None,
-    ) -> dict[str, float]:
-        vocabulary.choose_as_trained(problem, self._model.problems[problem.name])
-        hparams = self._model.hparams
-
-        def make_batches(name: str, split: Split) -> tf.data.Dataset:
-            return pipeline.eval_dataset(problem, split, data_dir, hparams, max_batches)
-
-        evaluator = evaluation.Evaluator(
-            self._model, {problem.name: problem.metrics}, make_batches
-        )
-        return teacher_forced.rename(
-            evaluator.evaluate_problem(problem.name, split),
-            autoregressive=self._model.is_autoregressive(problem.name),
-        )
 
 
 def _config(options: Mapping[str, Any]) -> DecodeConfig:

@@ -11,6 +11,7 @@ FOLDERS = ("t2t_mm", "problems", "hparams", "bin")
 # Rooms, and the modules in them by the beginning of their names.
 ROOMS = {
     "ground": (
+        "t2t_mm.__version__",
         "t2t_mm.registry",
         "t2t_mm.features",
         "t2t_mm.hparam",

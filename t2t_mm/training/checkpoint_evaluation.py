@@ -16,7 +16,7 @@ from absl import logging
 from t2t_mm import checkpoint_files
 from t2t_mm.decoding import loading
 from t2t_mm.features import Split
-from t2t_mm.training import experiment, history
+from t2t_mm.training import history, run_start
 from t2t_mm.training.parts import Parts
 
 FOLDER = os.path.join("eval", "continuous")  # beside what t2t-eval writes
@@ -136,7 +136,7 @@ class CheckpointEvaluations:
 
     def _evaluate(self, step: int) -> Results:
         path = checkpoint_files.prefix(self._output_dir, step)
-        experiment.check_folder(self._parts.description, self._output_dir)
+        run_start.check_fits(self._parts.description, self._output_dir)
         loading.restore_weights(self._parts.model, self._output_dir, path)
         logging.info("evaluating | step %d | %s", step, path)
         results = self._parts.evaluator.evaluate(self._split)

@@ -9,7 +9,6 @@ import tensorflow as tf
 from absl import logging
 
 from t2t_mm import (
-    best_checkpoints,
     checkpoint_files,
     hparam,
     model,
@@ -22,14 +21,27 @@ from t2t_mm.decoding import decoded_scores
 from t2t_mm.decoding.decode_config import DecodeConfig
 from t2t_mm.evaluation import scores
 from t2t_mm.features import Split
-from t2t_mm.training import evaluation, history, learning_rate, preflight, trainer
+from t2t_mm.training import (
+    evaluation,
+    history,
+    learning_rate,
+    preflight,
+    run_start,
+    trainer,
+)
 from t2t_mm.training import samples as samples_lib
 from t2t_mm.training.parts import Parts
 from t2t_mm.training.run_config import RunConfig
+from t2t_mm.training.warm_start_config import WarmStartConfig
 
 
 def build(
-    *, config: RunConfig, data_dir: str, output_dir: str, **settings: Any
+    *,
+    config: RunConfig,
+    data_dir: str,
+    output_dir: str,
+    warm_start: WarmStartConfig | None = None,
+    **settings: Any,
 ) -> trainer.Trainer:
     """Returns a trainer that starts a run in `output_dir`, or goes on with it.
 
@@ -40,6 +52,7 @@ def build(
       config: how to run.
       data_dir: folder of the records.
       output_dir: folder of the run.
+      warm_start: what to begin with of another run, or None.
       **settings: the other arguments of `prepare`.
 
     Raises:
@@ -48,11 +61,26 @@ def build(
       ValueError: if data, folder and arguments do not fit together.
       OSError: if `output_dir` cannot be written.
     """
-    parts = prepare(config=config, data_dir=data_dir, **settings)
-    check_folder(parts.description, output_dir)
+    parts = prepare(
+        config=config,
+        data_dir=data_dir,
+        output_dir=output_dir,
+        warm_start=warm_start,
+        **settings,
+    )
     if not checkpoint_files.are_in(output_dir):
-        run_folder.write(parts.description, output_dir, data_dir)
         history.write_hparams(parts.model.hparams, output_dir)
+    run_start.write(parts.description, output_dir, data_dir)
+    if warm_start is not None:
+        run_start.take_over_weights(
+            warm_start,
+            parts.description,
+            parts.model,
+            parts.optimizer,
+            parts.average,
+            data_dir=data_dir,
+            output_dir=output_dir,
+        )
     samples = None
     if config.show_samples and config.eval_every_steps:
         samples = samples_lib.Samples(
@@ -69,7 +97,9 @@ def build(
         parts.evaluator,
         config=config,
         output_dir=output_dir,
-        describe=lambda folder: run_folder.write(parts.description, folder, data_dir),
+        describe=lambda folder: run_folder.write(
+            parts.description, folder, data_dir, output_dir
+        ),
         average=parts.average,
         samples=samples,
     )
@@ -83,7 +113,10 @@ def prepare(
     problem_names: Sequence[str],
     config: RunConfig,
     data_dir: str,
+    output_dir: str | None = None,
     usr_dir: str | None = None,
+    change_hparams: Sequence[str] = (),
+    warm_start: WarmStartConfig | None = None,
 ) -> Parts:
     """Returns what a run is made of.
 
@@ -94,12 +127,15 @@ def prepare(
       problem_names: registered names.
       config: how to run.
       data_dir: folder of the records.
+      output_dir: folder of the run, which is only read; None if it has none.
       usr_dir: the user's registrations, for whoever reads the folder later.
+      change_hparams: hparams that may differ from those of the run so far.
+      warm_start: what to begin with of another run, or None.
 
     Raises:
       LookupError: if a name is not registered.
       FileNotFoundError: if records are missing.
-      ValueError: if data and arguments do not fit together.
+      ValueError: if data, folder and arguments do not fit together.
     """
     registry.import_models()
     tf.config.experimental.enable_op_determinism()
@@ -124,6 +160,10 @@ def prepare(
         data_dir=data_dir,
         usr_dir=usr_dir,
     )
+    if output_dir is not None:
+        description = run_start.describe(
+            description, output_dir, change_hparams, warm_start
+        )
     net = model_cls(hparams, description.problems, seed=config.seed, name=model_name)
     return Parts(
         model=net,
@@ -194,24 +234,6 @@ def _rate_factors(net: model.Model, hparams: hparam.HParams) -> dict[str, float]
             f"'{hparams.learning_rate_factors}' is 0 for all."
         )
     return factors
-
-
-def check_folder(description: run_folder.RunDescription, output_dir: str) -> None:
-    """Raises `ValueError` if a folder has checkpoints of another run."""
-    if not checkpoint_files.are_in(output_dir):
-        if best_checkpoints.read_all(output_dir):
-            raise ValueError(
-                f"'{output_dir}/{best_checkpoints.FOLDER}' has the best checkpoints of "
-                "an earlier run, whose other ones are gone. Move it away, or choose "
-                "another --output_dir."
-            )
-        return
-    if not run_folder.exists(output_dir):
-        raise ValueError(
-            f"'{output_dir}' holds checkpoints but no {run_folder.CONFIG_FILE}: they "
-            "are of another program. Choose another --output_dir."
-        )
-    run_folder.check_same(run_folder.read(output_dir), description, output_dir)
 
 
 def _make_evaluator(

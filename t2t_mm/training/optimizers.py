@@ -73,6 +73,23 @@ class Optimizer(tf.Module, abc.ABC):
           count: `[]` float32, number of updates of the variable with this one.
         """
 
+    def slots(self, variable: tf.Variable) -> dict[str, tf.Variable]:
+        """Returns what is kept about a variable, such as "updates" and "moments/rows".
+
+        Nothing is kept about a variable that the optimizer was not made for.
+        """
+        key = initializers.key(variable)
+        slots: dict[str, tf.Variable] = {}
+        for name, table in vars(self).items():
+            if name.startswith("_") or not isinstance(table, Mapping):
+                continue
+            kept = table.get(key, {})
+            if isinstance(kept, Mapping):
+                slots |= {f"{name}/{part}": slot for part, slot in kept.items()}
+            else:
+                slots[name] = kept
+        return slots
+
     def apply(
         self,
         gradients: Sequence[Gradient | tf.Tensor | tf.IndexedSlices | None],

@@ -148,8 +148,7 @@ def _run_without_training(
 
     if schedule.name == "test":
         config = dataclasses.replace(config, eval_steps=1)
-    parts = experiment.prepare(config=config, **settings)
-    experiment.check_folder(parts.description, output_dir)
+    parts = experiment.prepare(config=config, output_dir=output_dir, **settings)
     if schedule.name in ("preflight", "test"):
         rows = preflight.estimate(parts)
         needed = preflight.state_and_program(parts)

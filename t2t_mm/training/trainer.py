@@ -85,7 +85,7 @@ class Trainer:
         Args:
           model: the model.
           optimizer: made for those variables of the model that are to be trained.
-          sources: what to train on, by problem.
+          sources: what to train on, by problem; some or all of the model's.
           schedule: draws the problems of each step.
           learning_rate: as a function of the step.
           evaluator: of the same model and problems.
@@ -104,7 +104,7 @@ class Trainer:
         self._updates = updates.Updates(
             model, optimizer, average, jit_compile=config.jit_compile
         )
-        self.state = checkpoint.RunState(sources)
+        self.state = checkpoint.RunState(model.problems)
         self._checkpoints = checkpoint.Checkpoints(
             model,
             optimizer,

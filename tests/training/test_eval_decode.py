@@ -40,6 +40,7 @@ def build(digits_dir, tmp_path, monkeypatch):
     return build
 
 
+@pytest.mark.slow
 def test_evaluation_in_training_scores_decoded_outputs(build, digits_dir, tmp_path):
     trainer = build(eval_decode=2, keep_best="copy_digits/decoded_cer")
     random = tf.random.Generator.from_seed(1)
