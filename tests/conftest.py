@@ -97,6 +97,7 @@ def smallest_hparams(registrations):
     )
 
 
+@pytest.fixture(scope="session")
 def untrained_run_dir(digits_dir, tmp_path_factory):
     """A run for text, pictures and sound whose weights are random numbers."""
     folder = str(tmp_path_factory.mktemp("untrained"))
