@@ -121,28 +121,3 @@ def untrained_run_dir(digits_dir, tmp_path_factory):
         checkpoint, folder, max_to_keep=1, checkpoint_name="ckpt"
     ).save(checkpoint_number=7)
     return folder
-
-
-@pytest.fixture(scope="session")
-def digits_run(digits_dir, tmp_path_factory):
-    """A run with two checkpoints, of random weights: its outputs are wrong."""
-    folder = str(tmp_path_factory.mktemp("digits_run"))
-    problem = registry.problem("copy_digits")
-    description = run_folder.describe(
-        model="transformer",
-        hparams_set="transformer_tiny",
-        hparams=tiny_models.make_hparams("transformer_tiny", batch_size=128),
-        problems={problem.name: problem},
-        data_dir=digits_dir,
-    )
-    run_folder.write(description, folder, digits_dir)
-    model = registry.MODELS.get("transformer")(
-        description.hparams, description.problems, name="transformer"
-    )
-    manager = tf.train.CheckpointManager(
-        tf.train.Checkpoint(model=model), folder, max_to_keep=2, checkpoint_name="ckpt"
-    )
-    for step in (1, 2):
-        tiny_models.perturb(model, deviation=0.3, seed=step)
-        manager.save(checkpoint_number=step)
-    return folder
