@@ -14,8 +14,8 @@ CONFIG = DecodeConfig(extra_length=6)
 
 
 @pytest.fixture(scope="module")
-def run_dir(digits_run):
-    return digits_run
+def run_dir(untrained_run_dir):
+    return untrained_run_dir
 
 
 @pytest.fixture(scope="module")
