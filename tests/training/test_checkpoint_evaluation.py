@@ -90,6 +90,7 @@ def test_a_wait_without_a_checkpoint_ends(tmp_path, parts):
     assert 30 <= sum(waits) <= 30 + 2 * checkpoint_evaluation.POLL_SECONDS
     with pytest.raises(FileNotFoundError, match="no checkpoint yet"):
         evaluations.evaluate_newest()
+    assert not list(tmp_path.iterdir())
 
 
 def test_files_that_are_not_listed_yet_are_not_read(copy_dir, parts):
