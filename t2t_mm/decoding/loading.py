@@ -51,14 +51,24 @@ def load_model(output_dir: str, checkpoint_path: str | None = None) -> model_lib
     model = registry.MODELS.get(description.model)(
         description.hparams, description.problems, name=description.model
     )
-    _restore(model, output_dir, checkpoint_path)
+    restore_weights(model, output_dir, checkpoint_path)
     return model
 
 
-def _restore(
+def restore_weights(
     model: model_lib.Model, output_dir: str, checkpoint_path: str | None
 ) -> None:
-    """Gives a model the weights of a checkpoint, or their average."""
+    """Gives a model the weights of a checkpoint, or their average.
+
+    Args:
+      model: of the run.
+      output_dir: folder of the run.
+      checkpoint_path: prefix of the checkpoint's files; the newest if None.
+
+    Raises:
+      FileNotFoundError: if there is no such checkpoint.
+      ValueError: if it holds another model.
+    """
     average, parts = None, {}
     if decay := model.hparams.ema_decay:
         average = averaging.WeightAverage(model.trainable_variables, decay)

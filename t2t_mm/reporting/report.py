@@ -16,8 +16,8 @@ from absl import logging
 
 from t2t_mm import checkpoint_choice, registry, run_folder
 from t2t_mm import model as model_lib
+from t2t_mm.decoding import decoded_predictions, loading
 from t2t_mm.decoding import decoder as decoder_lib
-from t2t_mm.decoding import loading
 from t2t_mm.decoding.decode_config import DecodeConfig
 from t2t_mm.reporting import curves, experts, page, samples
 from t2t_mm.training import history
@@ -79,10 +79,11 @@ def _collect(
     selection: samples.Selection,
     **folders: str,
 ) -> samples.ProblemSamples:
+    problem = registry.problem(name)
     decoder = decoder_lib.Decoder(
         model,
-        registry.problem(name),
-        config=DecodeConfig(),
+        problem,
+        config=decoded_predictions.scoring_config(problem, DecodeConfig()),
         vocab_dir=folders["vocab_dir"],
     )
     result = samples.collect(decoder, selection, **folders)
