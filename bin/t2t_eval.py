@@ -7,9 +7,10 @@ from typing import Any
 
 from absl import flags, logging
 
-from t2t_mm import hparam, run_folder
+from t2t_mm import registry, run_folder
 from t2t_mm.bin import flags as common
-from t2t_mm.decoding.decode_config import DecodeConfig
+from t2t_mm.data import records
+from t2t_mm.decoding import decode_config
 from t2t_mm.evaluation.bootstrap import Bootstrap
 from t2t_mm.features import Split
 
@@ -87,14 +88,16 @@ def main(argv: Sequence[str]) -> None:
     values = define_flags()
     common.parse(values, argv, USAGE)
     common.require(values, "output_dir", "data_dir")
-    options = hparam.parse_overrides(values.decode_hparams, DecodeConfig)
-    DecodeConfig(**options)
+    options = decode_config.parse(values.decode_hparams).changes()
     common.import_registrations(
         values.t2t_usr_dir, tensorflow_logs=values.tensorflow_logs
     )
     description = run_folder.read(values.output_dir)
     run_folder.check_vocabularies(description, values.data_dir)
     names = common.select_problems_of_run(description, values.problem)
+    for name in names:  # all of them, before the first is decoded
+        problem = registry.problem(name)
+        records.RecordReader(problem.dataset_name, Split(values.split), values.data_dir)
     common.import_tensorflow(values)
     common.silence_retracing_advice()
     sys.stdout.write(_evaluate(values, names, options) + "\n")

@@ -83,7 +83,15 @@ def main(argv: Sequence[str]) -> None:
         wait_seconds=60 * values.wait_minutes,
     ):
         count += 1
-        _translate(values, name, checkpoint)
+        try:
+            _translate(values, name, checkpoint)
+        except FileNotFoundError:
+            if os.path.exists(checkpoint.path + _CHECKPOINT_SUFFIX):
+                raise
+            logging.warning(
+                "Checkpoint '%s' was deleted before it could be decoded with.",
+                checkpoint.path,
+            )
     if not count:
         logging.warning(
             "'%s' has no checkpoint of step %d or later.",

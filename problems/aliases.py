@@ -63,8 +63,8 @@ ALIASES: dict[str, dict[str, str]] = {
     },
     "imagenet": {
         "image_imagenet": "",
-        "image_imagenet224": "Its pictures have 299 px instead of 224.",
     },
+    "imagenet224": {"image_imagenet224": ""},
     "cifar10": {
         "image_cifar10": "",
         "image_cifar10_plain": "",

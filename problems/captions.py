@@ -2,10 +2,13 @@
 
 import collections
 import json
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from t2t_mm import problem
+
+_NOT_UTF8 = re.compile("[\ud800-\udfff]")  # as `errors="surrogateescape"` reads it
 
 
 class Caption(NamedTuple):
@@ -63,7 +66,7 @@ def from_table(lines: Iterable[str], path: str) -> Captions:
     """Yields the captions of lines of a file's name, a tab and a sentence, in order.
 
     Args:
-      lines: the lines of the file.
+      lines: the lines of the file, with lone surrogates for what is not UTF-8.
       path: its name, for messages.
     """
     for number, line in enumerate(lines, start=1):
@@ -88,6 +91,8 @@ def checked(label: str, file: str, text: Any) -> Caption | problem.Rejected:
     """
     if not isinstance(text, str):
         return problem.Rejected(name=label, reason="caption that is no text")
+    if _NOT_UTF8.search(text):
+        return problem.Rejected(name=label, reason="not UTF-8")
     text = " ".join(text.split())  # some have line breaks in or after them
     if not text:
         return problem.Rejected(name=label, reason="blank caption", harmless=True)

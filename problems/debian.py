@@ -1,6 +1,7 @@
 """Problems whose corpus is the content of Debian packages, unpacked into a folder."""
 
 import os
+from collections.abc import Sequence
 from typing import ClassVar
 
 from t2t_mm import problem
@@ -52,3 +53,9 @@ class PackageProblem(problem.Problem):
                     f"{self.corpus.help_page(self.name, root)}"
                 )
         return folder
+
+    def corpus_files(self) -> Sequence[str]:
+        """Returns the folder, and what is needed that lies elsewhere."""
+        folder = self.require_corpus_path()
+        elsewhere = (name for name in self.package_files if name.startswith(os.pardir))
+        return (folder, *(os.path.join(folder, name) for name in elsewhere))

@@ -51,7 +51,9 @@ class ImageCaptionFolder(image_problem.Image2TextProblem):
         json_file = pathlib.Path(folder, JSON_FILE)
         if os.path.exists(table):
             # Lines end with "\n" only: captions may hold other separators.
-            with open(table, encoding="utf-8-sig", newline="\n") as file:
+            with open(
+                table, encoding="utf-8-sig", errors="surrogateescape", newline="\n"
+            ) as file:
                 yield from captions.from_table(file, table)
         elif json_file.exists():
             yield from captions.from_json(json_file.read_bytes(), str(json_file))

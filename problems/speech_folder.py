@@ -4,7 +4,7 @@ import csv
 import os
 import pathlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from t2t_mm import problem, registry
@@ -127,7 +127,7 @@ def read_rows(table: pathlib.Path) -> Iterator[list[str]]:
         known = DELIMITERS if table.suffix == ".csv" else "\t"
         delimiter = next((mark for mark in known if mark in first), "\t")
         rows = (
-            csv.reader(file)
+            _csv_rows(file, table)
             if delimiter == ","
             else (line.rstrip("\r\n").split(delimiter) for line in file)
         )
@@ -141,6 +141,17 @@ def read_rows(table: pathlib.Path) -> Iterator[list[str]]:
             wanted = columns or (0, text)
             is_whole = len(row) > max(1, *wanted)
             yield [row[index] for index in wanted] if is_whole else row[:1]
+
+
+def _csv_rows(file: Iterable[str], table: pathlib.Path) -> Iterator[list[str]]:
+    rows = csv.reader(file)
+    try:
+        yield from rows
+    except csv.Error as error:
+        raise ValueError(
+            f"'{table}' must be a table with commas; at line {rows.line_num}, {error}. "
+            "Is there a quote that nothing closes?"
+        ) from None
 
 
 def _named_columns(names: Sequence[str]) -> tuple[int, int] | None:

@@ -98,6 +98,10 @@ class HParams:
       augment_audio_time_mask_share: of the frames of a sound, the widest stretch.
       augment_audio_frequency_masks: bands of frequencies that are masked in each.
       augment_audio_frequency_mask_bins: bins of the widest band.
+      augment_image_flip: in training, turn half of the images left to right; not for
+        what has a left and a right, such as digits.
+      augment_image_shift: pixels by which images are moved at most, up or down and left
+        or right; 0 for none.
       class_label_net: how positions become classes. "paper": its equations;
         "release": the first release's widths, ordinary shortcut and missing ReLU;
         "release_1d": the same over a sequence, causal with kernels of 5 and stride 4,
@@ -186,6 +190,8 @@ class HParams:
     augment_audio_time_mask_share: float = 0.1
     augment_audio_frequency_masks: int = 0
     augment_audio_frequency_mask_bins: int = 8
+    augment_image_flip: bool = False
+    augment_image_shift: int = 0
     class_label_net: str = "paper"
     class_label_filters: tuple[int, ...] = (1024, 1536, 2048)
     class_label_count_padding: bool = False
@@ -319,7 +325,9 @@ class HParams:
             "augment_audio_time_mask_share",
         )
         self.check_not_negative(
-            "augment_audio_time_masks", "augment_audio_frequency_masks"
+            "augment_audio_time_masks",
+            "augment_audio_frequency_masks",
+            "augment_image_shift",
         )
         self.check_positive("augment_audio_frequency_mask_bins")
 
@@ -417,6 +425,22 @@ def _type_message(field: str, kind: Any, value: Any) -> str:
     else:
         wanted = str(kind)
     return f"`{field}` must be of type {wanted}; got {value!r}."
+
+
+def check_field(field: str, value: Any, hparams_cls: type) -> Any:
+    """Returns a value as the type of a field.
+
+    Raises:
+      ValueError: if there is no such field (with the closest ones), or the value is of
+        another type.
+    """
+    kinds = field_types(hparams_cls)
+    if field not in kinds:
+        raise ValueError(_unknown_field(field, hparams_cls))
+    checked = coerce(value, kinds[field])
+    if checked is _WRONG_TYPE:
+        raise ValueError(_type_message(field, kinds[field], value))
+    return checked
 
 
 def parse_overrides(text: str, hparams_cls: type) -> dict[str, Any]:
@@ -604,13 +628,9 @@ def _check_all_effective(targets: Mapping[str, type]) -> None:
 
 
 def _checked_fields(values: dict[str, Any], hparams_cls: type) -> dict[str, Any]:
-    kinds = field_types(hparams_cls)
-    for field, value in values.items():
-        if field not in kinds:
-            raise ValueError(_unknown_field(field, hparams_cls))
-        if coerce(value, kinds[field]) is _WRONG_TYPE:
-            raise ValueError(_type_message(field, kinds[field], value))
-    return {field: coerce(value, kinds[field]) for field, value in values.items()}
+    return {
+        field: check_field(field, value, hparams_cls) for field, value in values.items()
+    }
 
 
 def resolve(

@@ -275,6 +275,16 @@ class Problem(abc.ABC):
             raise ValueError(f"{type(self).__name__} must define `corpus`.")
         raise FileNotFoundError(self.corpus.help_page(self.name, self.corpus_path))
 
+    def corpus_files(self) -> Sequence[str]:
+        """Returns the user's files and folders that decide the records.
+
+        Records are made again when a name or a size there has changed.
+
+        Raises:
+          FileNotFoundError: see `require_corpus_path`.
+        """
+        return (self.require_corpus_path(),)
+
     def corpus_folder(self, tmp_dir: str) -> str:
         """Returns where `corpus` is: the user's path, or else what was downloaded.
 

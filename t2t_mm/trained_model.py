@@ -3,16 +3,16 @@
 import os
 import re
 import threading
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 import tensorflow as tf
 
 from t2t_mm import checkpoint_choice, hparam, registry, run_folder
 from t2t_mm import model as model_lib
 from t2t_mm import problem as problem_lib
-from t2t_mm.data import pipeline
-from t2t_mm.decoding import decoded_predictions, output_scorer
+from t2t_mm.data import pipeline, vocabulary
+from t2t_mm.decoding import decoded_predictions, loading, output_scorer
 from t2t_mm.decoding import decoder as decoder_lib
 from t2t_mm.decoding.decode_config import DecodeConfig
 from t2t_mm.evaluation import scores
@@ -21,6 +21,8 @@ from t2t_mm.evaluation.predictions import Predictions
 from t2t_mm.evaluation.results import Results
 from t2t_mm.features import Split
 from t2t_mm.training import evaluation, teacher_forced
+
+T = TypeVar("T")
 
 _STEP = re.compile(r".*-(\d+)")
 
@@ -62,8 +64,7 @@ class TrainedModel:
         self.checkpoint = checkpoint
         self._model = model
         self._lock = threading.Lock()
-        self._decoders: dict[tuple[str, DecodeConfig], decoder_lib.Decoder] = {}
-        self._scorers: dict[str, output_scorer.OutputScorer] = {}
+        self._parts: dict[Hashable, Any] = {}
 
     @property
     def problems(self) -> list[str]:
@@ -85,25 +86,46 @@ class TrainedModel:
             )
         return problem
 
-    def _decoder(self, name: str, options: Mapping[str, Any]) -> decoder_lib.Decoder:
-        config = DecodeConfig(**hparam.check_names(options, DecodeConfig))
-        problem = self._problem(name)
-        key = (problem.name, config)
+    def _cached(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Returns a part of the model that is made once: its graph takes seconds."""
         with self._lock:
-            if key not in self._decoders:
-                self._decoders[key] = decoder_lib.Decoder(
-                    self._model, problem, config=config, vocab_dir=self.output_dir
-                )
-            return self._decoders[key]
+            if key not in self._parts:
+                self._parts[key] = make()
+            return self._parts[key]
 
-    def _scorer(self, name: str) -> output_scorer.OutputScorer:
-        problem = self._problem(name)
-        with self._lock:
-            if problem.name not in self._scorers:
-                self._scorers[problem.name] = output_scorer.OutputScorer(
-                    self._model, problem, vocab_dir=self.output_dir
-                )
-            return self._scorers[problem.name]
+    def _decoder(
+        self, problem: problem_lib.Problem, config: DecodeConfig
+    ) -> decoder_lib.Decoder:
+        return self._cached(
+            ("decoder", problem.name, config),
+            lambda: decoder_lib.Decoder(
+                self._model, problem, config=config, vocab_dir=self.output_dir
+            ),
+        )
+
+    def _scorer(self, problem: problem_lib.Problem) -> output_scorer.OutputScorer:
+        return self._cached(
+            ("scorer", problem.name),
+            lambda: output_scorer.OutputScorer(
+                self._model, problem, vocab_dir=self.output_dir
+            ),
+        )
+
+    def _evaluator(
+        self, problem: problem_lib.Problem, data_dir: str, max_batches: int | None
+    ) -> evaluation.Evaluator:
+        vocabulary.choose_as_trained(problem, self._model.problems[problem.name])
+        hparams = self._model.hparams
+
+        def make_batches(name: str, split: Split) -> tf.data.Dataset:
+            return pipeline.eval_dataset(problem, split, data_dir, hparams, max_batches)
+
+        return self._cached(
+            ("evaluator", problem.name, data_dir, max_batches),
+            lambda: evaluation.Evaluator(
+                self._model, {problem.name: problem.metrics}, make_batches
+            ),
+        )
 
     def decode(self, problem: str, inputs: Iterable[Any], **options: Any) -> list[str]:
         """Returns the model's output for each input, in their order.
@@ -121,8 +143,29 @@ class TrainedModel:
           OSError: if a file cannot be read.
           ValueError: for an option that does not exist, or an input of another kind.
         """
-        decoder = self._decoder(problem, options)
+        decoder = self._decoder(self._problem(problem), _config(options))
         return decoder.decode(_raw_inputs(decoder.problem, inputs))
+
+    def search(
+        self, problem: str, inputs: Iterable[Any], **options: Any
+    ) -> list[list[decoder_lib.Hypothesis]]:
+        """Returns all outputs of each input with ids and scores, the best first.
+
+        Args:
+          problem: one of `problems`.
+          inputs: as of `decode`.
+          **options: fields of `DecodeConfig`; `beam_size=4, return_beams=True` and
+            `sampling_method="random", num_decodes=4` give several outputs.
+
+        Raises:
+          LookupError: if the model does not know the problem.
+          OSError: if a file cannot be read.
+          ValueError: for an option that does not exist, or an input of another kind.
+        """
+        decoder = self._decoder(self._problem(problem), _config(options))
+        raw = _raw_inputs(decoder.problem, inputs)
+        found = dict(decoder.search(raw))
+        return [found[position] for position in range(len(raw))]
 
     def score(
         self, problem: str, inputs: Iterable[Any], outputs: Iterable[str]
@@ -140,10 +183,9 @@ class TrainedModel:
           ValueError: if there are not as many outputs as inputs, for an output that is
             no class, or if the problem's targets are no ids.
         """
-        scorer = self._scorer(problem)
-        return scorer.score(
-            _raw_inputs(self._problem(problem), inputs), _listed("outputs", outputs)
-        )
+        entry = self._problem(problem)
+        raw = _raw_inputs(entry, inputs)
+        return self._scorer(entry).score(raw, _listed("outputs", outputs))
 
     def evaluate(
         self,
@@ -190,43 +232,34 @@ class TrainedModel:
         **options: Any,
     ) -> Evaluated:
         """Does what `evaluate` does, and returns the decoded outputs too."""
-        decoder = self._decoder(problem, options)
+        entry, config = self._problem(problem), _config(options)
         run_folder.check_vocabularies(run_folder.read(self.output_dir), data_dir)
         split = Split(split)
-        metrics = self._metrics(decoder, data_dir, split, max_batches)
+        metrics = self._evaluator(entry, data_dir, max_batches).evaluate_problem(
+            entry.name, split
+        )
+        decoder = self._decoder(
+            entry, decoded_predictions.scoring_config(entry, config)
+        )
         predictions = decoded_predictions.of_split(
             decoder, split, data_dir, max_batches
         )
         results = Results(
-            problem=decoder.problem.name,
+            problem=entry.name,
             split=split,
             checkpoint=os.path.basename(self.checkpoint),
             step=self.step,
-            decode_options=dict(options),
-            scores=scores.score(decoder.problem.scores, predictions, bootstrap),
-            metrics=metrics,
+            decode_options=config.changes(),
+            scores=scores.score(entry.scores, predictions, bootstrap),
+            metrics=teacher_forced.rename(
+                metrics, autoregressive=self._model.is_autoregressive(entry.name)
+            ),
         )
         return Evaluated(results, predictions)
 
-    def _metrics(
-        self,
-        decoder: decoder_lib.Decoder,
-        data_dir: str,
-        split: Split,
-        max_batches: int | None,
-    ) -> dict[str, float]:
-        problem, hparams = decoder.problem, self._model.hparams
 
-        def make_batches(name: str, split: Split) -> tf.data.Dataset:
-            return pipeline.eval_dataset(problem, split, data_dir, hparams, max_batches)
-
-        evaluator = evaluation.Evaluator(
-            self._model, {problem.name: problem.metrics}, make_batches
-        )
-        return teacher_forced.rename(
-            evaluator.evaluate_problem(problem.name, split),
-            autoregressive=self._model.is_autoregressive(problem.name),
-        )
+def _config(options: Mapping[str, Any]) -> DecodeConfig:
+    return DecodeConfig(**hparam.check_names(options, DecodeConfig))
 
 
 def _raw_inputs(problem: problem_lib.Problem, inputs: Iterable[Any]) -> list[Any]:
@@ -261,4 +294,4 @@ def load(
         path = checkpoint_choice.newest(folder)
     else:
         path = checkpoint_choice.find(folder, checkpoint_path)
-    return TrainedModel(decoder_lib.load_model(folder, path), folder, path)
+    return TrainedModel(loading.load_model(folder, path), folder, path)

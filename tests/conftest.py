@@ -32,6 +32,12 @@ def pytest_terminal_summary(terminalreporter, config):
         terminalreporter.line(f"{len(errors):6d}  {figures}  {fixture}")
 
 
+NUM_DEVICES = 4  # parts of the CPU, for tests of several replicas; before any test
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0],
+    [tf.config.LogicalDeviceConfiguration() for _ in range(NUM_DEVICES)],
+)
+
 DIGITS_PROBLEMS = ("copy_digits", "reverse_digits")
 
 
@@ -74,6 +80,20 @@ def small_hparams():
         learning_rate_schedule="constant*linear_warmup",
         learning_rate_constant=3e-3,
         learning_rate_warmup_steps=3,
+    )
+
+
+@pytest.fixture(scope="session")
+def smallest_hparams(registrations):
+    """A Transformer of one layer, which is traced in no time."""
+    return dataclasses.replace(
+        registry.HPARAMS.get("transformer_tiny")(),
+        batch_size=128,
+        max_buckets=2,
+        hidden_size=8,
+        filter_size=12,
+        num_heads=2,
+        num_hidden_layers=1,
     )
 
 

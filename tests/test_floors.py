@@ -10,7 +10,13 @@ FOLDERS = ("t2t_mm", "problems", "hparams", "bin")
 
 # Rooms, and the modules in them by the beginning of their names.
 ROOMS = {
-    "ground": ("t2t_mm.registry", "t2t_mm.features", "t2t_mm.hparam"),
+    "ground": (
+        "t2t_mm.__version__",
+        "t2t_mm.registry",
+        "t2t_mm.features",
+        "t2t_mm.hparam",
+        "t2t_mm.hparam_range",
+    ),
     "data": ("t2t_mm.problem", "t2t_mm.data"),
     "layers": ("t2t_mm.layers",),
     "modality": ("t2t_mm.modality", "t2t_mm.modalities"),
@@ -26,6 +32,7 @@ ROOMS = {
     ),
     "evaluation": ("t2t_mm.evaluation",),
     "decoding": ("t2t_mm.decoding",),
+    "search": ("t2t_mm.hparams_search",),
     "training": ("t2t_mm.training",),
     "python": ("t2t_mm.trained_model",),
     "reporting": ("t2t_mm.reporting",),
@@ -44,8 +51,9 @@ MAY_IMPORT = {
     "evaluation": {"ground", "data", "evaluation"},
     "decoding": BOTH_TOWERS | {"run folder", "evaluation", "decoding"},
     "training": BOTH_TOWERS | {"run folder", "evaluation", "decoding", "training"},
-    "python": set(ROOMS) - {"reporting", "problems", "hparams", "bin"},
-    "reporting": set(ROOMS) - {"problems", "hparams", "bin"},
+    "search": {"ground", "training", "search"},
+    "python": set(ROOMS) - {"reporting", "problems", "hparams", "bin", "search"},
+    "reporting": set(ROOMS) - {"problems", "hparams", "bin", "search"},
     "problems": {"ground", "data", "problems"},
     "hparams": {"ground", "model", "hparams"},
     "bin": set(ROOMS),
@@ -56,6 +64,7 @@ ONLY_IN = {
     "tensorflow.keras": (),
     "tf_keras": (),
     "gin": ("t2t_mm.hparam",),
+    "optuna": ("t2t_mm.hparams_search",),
     "absl.flags": ("t2t_mm.bin",),
     "absl.app": ("t2t_mm.bin",),
 }

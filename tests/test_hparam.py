@@ -195,6 +195,7 @@ def test_overrides_that_do_not_fit_are_errors(text, message):
         dict(augment_audio_time_warp=1.0),
         dict(augment_audio_frequency_warp=-0.1),
         dict(augment_audio_time_masks=-1),
+        dict(augment_image_shift=-1),
         dict(augment_audio_time_mask_share=1.0),
         dict(augment_audio_frequency_masks=-1),
         dict(augment_audio_frequency_mask_bins=0),

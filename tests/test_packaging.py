@@ -78,10 +78,12 @@ def test_every_folder_of_modules_is_a_package():
 
 def test_the_commands_are_installed():
     assert sorted(SCRIPTS) == [
+        "t2t-avg-checkpoints",
         "t2t-bleu",
         "t2t-datagen",
         "t2t-decoder",
         "t2t-eval",
+        "t2t-extract",
         "t2t-report",
         "t2t-trainer",
         "t2t-translate-all",
@@ -137,6 +139,11 @@ TRAINER_FOLDERS = ("--data_dir=x", "--output_dir=x")
         (
             "t2t-decoder",
             ["--problem=copy_digit", "--output_dir=x", "--decode_from_file=x"],
+            "'copy_digits'",
+        ),
+        (
+            "t2t-extract",
+            ["--problem=copy_digit", "--output_dir=x", "--to=y"],
             "'copy_digits'",
         ),
     ],

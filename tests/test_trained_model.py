@@ -54,6 +54,17 @@ def test_pictures_may_be_arrays_or_paths(model, tmp_path):
     assert outputs[0] in "0123456789"
 
 
+def test_a_search_gives_the_likeliest_classes_with_their_probabilities(model):
+    (found,) = model.search("mnist", [PIXELS], beam_size=3, return_beams=True)
+
+    scores = model.score("mnist", [PIXELS] * 3, [result.text for result in found])
+    assert len(found) == 3
+    assert [result.score for result in found] == pytest.approx(
+        [score.log_probability for score in scores], abs=1e-5
+    )
+    assert found[0].score > found[1].score > found[2].score
+
+
 def test_probabilities_of_all_classes_sum_to_one(model):
     scores = model.score("mnist", [PIXELS] * 10, list("0123456789"))
 
@@ -82,6 +93,16 @@ def test_two_threads_get_what_one_gets(untrained_run_dir):
 
     assert found == [shared.decode("mnist", batch) for batch in batches]
     assert len({output for outputs in found for output in outputs}) > 1
+
+
+def test_scores_are_of_the_outputs_of_decode(model, digits_dir):
+    evaluated = model.evaluate_with_outputs("copy_digits", digits_dir, **OPTIONS)
+
+    predictions = evaluated.predictions
+    # copy_digits: the reference is the input.
+    inputs = [reference for (reference,) in predictions.references]
+    assert model.decode("copy_digits", inputs, **OPTIONS) == predictions.outputs
+    assert evaluated.results.scores["exact"].examples == len(inputs) == 60
 
 
 def test_a_split_is_evaluated(model, digits_dir):

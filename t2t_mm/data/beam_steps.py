@@ -69,16 +69,25 @@ class Job:
         """Returns the encoder, with a data folder on this machine."""
         sys.path.extend(path for path in self.module_path if path not in sys.path)
         encoder: chunks.Encoder = pickle.loads(self.encoder)
-        if all(
-            os.path.exists(os.path.join(encoder.data_dir, name))
-            for name in self.vocabulary
-        ):
+        if _holds(encoder.data_dir, self.vocabulary):
             return encoder
         data_dir = tempfile.mkdtemp(prefix="t2t_datagen")
         for name, content in self.vocabulary.items():
             with open(os.path.join(data_dir, name), "wb") as file:
                 file.write(content)
         return dataclasses.replace(encoder, data_dir=data_dir)
+
+
+def _holds(folder: str, files: Mapping[str, bytes]) -> bool:
+    """Returns whether a folder of this machine has files of the same content."""
+    for name, content in files.items():
+        path = os.path.join(folder, name)
+        if not os.path.exists(path):
+            return False
+        with open(path, "rb") as file:
+            if file.read() != content:
+                return False
+    return True
 
 
 class _Step(beam.DoFn):

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import operator
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -63,12 +64,19 @@ class ClassTargets(problem.Problem):
                     f"There is no class '{value}'. There are: {', '.join(names)}."
                 )
             return [names.index(value)]
-        if not 0 <= value < len(names):
+        try:
+            label = operator.index(value)
+        except TypeError:
+            raise ValueError(
+                f"A class of {self.name} must be a whole number or a name; got "
+                f"{value!r}."
+            ) from None
+        if not 0 <= label < len(names):
             raise ValueError(
                 f"A class of {self.name} must be at least 0 and below {len(names)}; "
                 f"got {value}."
             )
-        return [int(value)]
+        return [label]
 
     def targets_spec(self, data_dir: str) -> FeatureSpec:
         """Returns the spec of a class label."""

@@ -172,7 +172,7 @@ def _corpus_setting(problem: problems.Problem, data_dir: str) -> str | None:
         return downloads.fingerprint(problem.corpus)
     if problem.source is problems.Source.TFDS:
         return problem.tfds_name
-    return corpus_fingerprint(problem.require_corpus_path())
+    return corpus_fingerprint(problem.corpus_files())
 
 
 def _existing(

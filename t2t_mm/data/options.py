@@ -5,7 +5,7 @@ import dataclasses
 import hashlib
 import os
 import random
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -85,11 +85,13 @@ class GenerationOptions:
         np.random.seed(seed % _NUMPY_SEEDS)
 
 
-def corpus_fingerprint(path: str) -> str:
-    """Returns a hash of the names and sizes of a corpus's files."""
+def corpus_fingerprint(paths: Iterable[str]) -> str:
+    """Returns a hash of the names and sizes of files, given themselves or by folder."""
     digest = hashlib.sha256()
-    for name, size in sorted(_names_and_sizes(path)):
-        digest.update(f"{name}\0{size}\n".encode("utf-8", errors="surrogateescape"))
+    for path in paths:
+        for name, size in sorted(_names_and_sizes(path)):
+            line = f"{name}\0{size}\n"
+            digest.update(line.encode("utf-8", errors="surrogateescape"))
     return digest.hexdigest()
 
 

@@ -31,7 +31,9 @@ _ESCAPES = {_ESCAPE: _ESCAPE + "0", _SPACE_SYMBOL: _ESCAPE + "1"}
 _UNESCAPES = {escaped: character for character, escaped in _ESCAPES.items()}
 _TO_ESCAPE = re.compile(f"[{_ESCAPE}{_SPACE_SYMBOL}]")
 _TO_UNESCAPE = re.compile(f"{_ESCAPE}[01]")
+# Together they bound the memory: a text without spaces is one long word.
 _MAX_REMEMBERED_WORDS = 2**18
+_LONGEST_REMEMBERED_WORD = 32  # characters
 # Shows whether a vocabulary changes spaces or letters, or has subwords across a space.
 _PROBE = "  a \ufb01  \u00a0\tA\u030a b "
 _MAX_TRAINING_LINE = 4000  # characters; longer lines are cut to train, never to encode
@@ -66,6 +68,11 @@ class TextEncoder(abc.ABC):
     def sha256(self) -> str:
         """Fingerprint: encoders with the same one give the same ids."""
 
+    @property
+    @abc.abstractmethod
+    def texts(self) -> list[str]:
+        """What the ids stand for; "<pad>", "</s>" and "<0x0A>" stand for no letters."""
+
     @abc.abstractmethod
     def encode(self, text: str) -> list[int]:
         """Returns the ids of a text, without one that ends the sequence."""
@@ -93,6 +100,12 @@ class ByteTextEncoder(TextEncoder):
     def sha256(self) -> str:
         """Fingerprint: encoders with the same one give the same ids."""
         return hashlib.sha256(b"bytes").hexdigest()
+
+    @property
+    def texts(self) -> list[str]:
+        """What the ids stand for: characters for those that ASCII prints."""
+        names = [chr(b) if 32 <= b < 127 else f"<0x{b:02X}>" for b in range(NUM_BYTES)]
+        return ["<pad>", "</s>", *names]
 
     def encode(self, text: str) -> list[int]:
         """Returns the ids of a text, without one that ends the sequence."""
@@ -124,8 +137,8 @@ class SubwordTextEncoder(TextEncoder):
                 f"({PAD_ID}, {EOS_ID}); this one has them at {reserved}."
             )
         self._sha256 = hashlib.sha256(model).hexdigest()
-        self._first_words = _WordIds(self._encode_whole)
-        self._other_words = _WordIds(lambda word: self._encode_whole(" " + word))
+        self._first_words = _WordIds(self._processor.encode, "")
+        self._other_words = _WordIds(self._processor.encode, " ")
         self._encodes_by_word = self._has_words_apart()
 
     def _has_words_apart(self) -> bool:
@@ -148,6 +161,12 @@ class SubwordTextEncoder(TextEncoder):
     def sha256(self) -> str:
         """Fingerprint of the vocabulary file."""
         return self._sha256
+
+    @property
+    def texts(self) -> list[str]:
+        """What the ids stand for, spaces included."""
+        pieces = map(self._processor.id_to_piece, range(self.vocab_size))
+        return [_unescape(piece.replace(_SPACE_SYMBOL, " ")) for piece in pieces]
 
     def encode(self, text: str) -> list[int]:
         """Returns the ids of a text, without one that ends the sequence.
@@ -173,20 +192,20 @@ class SubwordTextEncoder(TextEncoder):
         """Returns the text of ids; bytes that are not UTF-8 become U+FFFD."""
         text = self._processor.decode(strip_reserved(ids))
         # A space that the vocabulary has only as bytes comes back as its symbol.
-        text = text.replace(_SPACE_SYMBOL, " ")
-        return _TO_UNESCAPE.sub(lambda match: _UNESCAPES[match[0]], text)
+        return _unescape(text.replace(_SPACE_SYMBOL, " "))
 
 
 class _WordIds(dict[str, list[int]]):
     """The ids of words, found when first asked for."""
 
-    def __init__(self, encode: Callable[[str], list[int]]) -> None:
+    def __init__(self, encode: Callable[[str], list[int]], prefix: str) -> None:
         super().__init__()
         self._encode = encode
+        self._prefix = prefix
 
     def __missing__(self, word: str) -> list[int]:
-        ids = self._encode(word)
-        if len(self) < _MAX_REMEMBERED_WORDS:
+        ids = self._encode(_escape(self._prefix + word))
+        if len(word) <= _LONGEST_REMEMBERED_WORD and len(self) < _MAX_REMEMBERED_WORDS:
             self[word] = ids
         return ids
 
@@ -211,6 +230,11 @@ class ClassLabelEncoder(TextEncoder):
     def sha256(self) -> str:
         """Fingerprint: encoders with the same one give the same ids."""
         return hashlib.sha256("\n".join(self._class_labels).encode()).hexdigest()
+
+    @property
+    def texts(self) -> list[str]:
+        """Names of the classes."""
+        return list(self._class_labels)
 
     def encode(self, text: str) -> list[int]:
         """Returns the id of the class named `text`.
@@ -306,8 +330,14 @@ def _load_subword_encoder(path: str, mtime_ns: int, size: int) -> SubwordTextEnc
 
 
 def _escape(text: str) -> str:
+    if text.isascii() and _ESCAPE not in text:  # most words: quicker
+        return text
     _to_utf8(text)
     return _TO_ESCAPE.sub(lambda match: _ESCAPES[match[0]], text)
+
+
+def _unescape(text: str) -> str:
+    return _TO_UNESCAPE.sub(lambda match: _UNESCAPES[match[0]], text)
 
 
 def _to_utf8(text: str) -> bytes:

@@ -1,5 +1,6 @@
 """Building the subword vocabularies that problems are encoded with."""
 
+import contextlib
 import dataclasses
 import heapq
 import itertools
@@ -13,8 +14,8 @@ from absl import logging
 
 from t2t_mm import problem as problems
 from t2t_mm import registry
+from t2t_mm.data import http_file, shuffling, text_encoder
 from t2t_mm.data import manifest as manifests
-from t2t_mm.data import shuffling, text_encoder
 from t2t_mm.data.options import GenerationOptions
 from t2t_mm.features import FeatureSpec
 
@@ -197,6 +198,8 @@ def _build(
     model = text_encoder.build_subwords(
         texts, spec.approx_vocab_size, spec.reserved_tokens
     )
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(path)  # never an old one with new notes, whenever this is ended
     notes = json.dumps(_notes(spec, options), indent=1) + "\n"
     manifests.write_atomically(_notes_path(path), notes.encode())
     manifests.write_atomically(path, model)
@@ -218,10 +221,41 @@ def _members(
         problem if name == problem.name else options.configured(registry.problem(name))
         for name in spec.problems
     ]
+    _announce_downloads(problem, spec, members)
     for member in members:
         if member.source not in (problems.Source.NOWHERE, problems.Source.TFDS):
             member.corpus_folder(tmp_dir)
     return members
+
+
+def _announce_downloads(
+    problem: problems.Problem,
+    spec: registry.VocabularySpec,
+    members: Sequence[problems.Problem],
+) -> None:
+    """Says, before it begins, what is fetched for the sake of the vocabulary alone."""
+    others = [
+        member
+        for member in members
+        if member.name != problem.name and member.source is problems.Source.DOWNLOADS
+    ]
+    own = problem.corpus.downloads if problem.corpus else ()
+    more = {
+        download: download.num_bytes or 0
+        for member in others
+        for download in (member.corpus.downloads if member.corpus else ())
+        if download not in own
+    }
+    if more:
+        logging.warning(
+            "vocabulary | %s is built from %s as well, whose files have %s; those that "
+            "are not there are fetched. For a vocabulary of %s alone: "
+            "--vocabulary=NAME",
+            spec.filename,
+            ", ".join(member.name for member in others),
+            http_file.size_text(sum(more.values())),
+            problem.name,
+        )
 
 
 def sample_texts(

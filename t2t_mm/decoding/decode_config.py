@@ -1,6 +1,7 @@
 """Options of decoding."""
 
 import dataclasses
+from typing import Any
 
 from t2t_mm import hparam
 
@@ -145,6 +146,14 @@ class DecodeConfig:
         if self.is_random:
             return self.num_decodes
         return self.beam_size if self.return_beams else 1
+
+    def changes(self) -> dict[str, Any]:
+        """Returns the options that differ from the defaults, by name."""
+        return {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if getattr(self, field.name) != field.default
+        }
 
 
 def parse(text: str) -> DecodeConfig:

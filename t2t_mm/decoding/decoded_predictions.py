@@ -1,17 +1,37 @@
 """From decoded examples to what scores read."""
 
+import dataclasses
 import hashlib
 from collections.abc import Iterable
 
+from t2t_mm import problem as problem_lib
+from t2t_mm.data import class_targets
+from t2t_mm.decoding.decode_config import DecodeConfig
 from t2t_mm.decoding.decoder import Decoded, Decoder
 from t2t_mm.evaluation.predictions import Predictions
 from t2t_mm.features import Split
+
+CLASS_CANDIDATES = 5  # for the score top5
+
+
+def scoring_config(problem: problem_lib.Problem, config: DecodeConfig) -> DecodeConfig:
+    """Returns how to decode so that the scores of a problem have all they read.
+
+    Of classes several are wanted, the likeliest first; which one is first stays the
+    same. A search for texts is left as it is.
+    """
+    if not isinstance(problem, class_targets.ClassTargets):
+        return config
+    size = max(config.beam_size, CLASS_CANDIDATES)
+    return dataclasses.replace(config, beam_size=size, return_beams=True)
 
 
 def of_split(
     decoder: Decoder, split: Split, data_dir: str, max_batches: int | None = None
 ) -> Predictions:
     """Decodes a split and returns outputs and references.
+
+    If the decoder gives several outputs, all of them are candidates.
 
     Raises:
       FileNotFoundError: if the split has not been generated.
@@ -35,6 +55,7 @@ def collect(
     """
     outputs: list[str] = []
     references: list[list[str]] = []
+    candidates: list[list[str]] = []
     rows: dict[object, int] = {}
     for number, example in enumerate(decoded):
         key = _digest(example) if several_references else number
@@ -42,8 +63,14 @@ def collect(
         if row == len(outputs):
             outputs.append(example.output)
             references.append([])
+            candidates.append([result.text for result in example.results])
         references[row].append(example.reference)
-    return Predictions(outputs=outputs, references=references)
+    has_several = any(len(texts) > 1 for texts in candidates)
+    return Predictions(
+        outputs=outputs,
+        references=references,
+        candidates=candidates if has_several else None,
+    )
 
 
 def _digest(example: Decoded) -> tuple[tuple[int, ...], bytes]:

@@ -30,12 +30,15 @@ class DecodedScores:
         """
         self._data_dir = data_dir
         self._max_batches = max_batches
-        self._decoders = {
-            name: Decoder(
-                model, registry.problem(name), config=config, vocab_dir=data_dir
+        self._decoders = {}
+        for name in model.problems:
+            problem = registry.problem(name)
+            self._decoders[name] = Decoder(
+                model,
+                problem,
+                config=decoded_predictions.scoring_config(problem, config),
+                vocab_dir=data_dir,
             )
-            for name in model.problems
-        }
 
     def evaluate(self, problem: str, split: Split) -> dict[str, float]:
         """Returns the scores of a problem, under names such as "decoded_bleu"."""

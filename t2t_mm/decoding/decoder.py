@@ -1,23 +1,16 @@
 """From a trained model to texts, classes and whatever else modalities predict."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from t2t_mm import (
-    averaging,
-    checkpoint_choice,
-    checkpoint_difference,
-    registry,
-    run_folder,
-)
 from t2t_mm import model as model_lib
 from t2t_mm import problem as problem_lib
 from t2t_mm.data import encoding, pipeline, vocabulary
-from t2t_mm.decoding import beam, searcher, tree_constraint
+from t2t_mm.decoding import beam, loading, searcher, tree_constraint
 from t2t_mm.decoding.decode_config import DecodeConfig
 from t2t_mm.features import EOS_ID, Split
 
@@ -153,13 +146,8 @@ class Decoder:
             if checkpoint_path is None or isinstance(checkpoint_path, str)
             else checkpoint_path
         )
-        model, *ensemble = (load_model(output_dir, path) for path in paths)
-        problem = registry.problem(problem_name)
-        if problem.name not in model.problems:
-            raise LookupError(
-                f"The model in '{output_dir}' was not trained on {problem.name}. It "
-                f"knows: {', '.join(sorted(model.problems))}."
-            )
+        model, *ensemble = (loading.load_model(output_dir, path) for path in paths)
+        problem = loading.problem_of(model, problem_name, output_dir)
         return cls(
             model, problem, config=config, vocab_dir=output_dir, ensemble=ensemble
         )
@@ -235,15 +223,16 @@ class Decoder:
         return outputs
 
     def search(
-        self, inputs: Sequence[Any], *, first_number: int = 0
+        self, inputs: Sequence[Any], *, numbers: Sequence[int] | None = None
     ) -> Iterator[tuple[int, list[Hypothesis]]]:
         """Yields positions of raw inputs and their outputs, a batch after the other.
 
         Args:
           inputs: as of `decode`.
-          first_number: the number of the first input, for samples: an input has the
-            same ones wherever it stands if its number is the same.
+          numbers: a number for each input, for samples: an input has the same ones
+            wherever it stands if its number is the same; the positions if None.
         """
+        number_of = np.arange(len(inputs)) if numbers is None else np.array(numbers)
         encode = encoding.encode_batch if self._has_inputs else encoding.encode_prompts
         for positions, features in encode(
             self.problem,
@@ -253,9 +242,18 @@ class Decoder:
             max_size=self.config.max_input_size,
         ):
             is_filler = positions == pipeline.FILLER
-            results = self._decode_batch(features, is_filler, positions + first_number)
+            results = self._decode_batch(features, is_filler, number_of[positions])
             for row in np.flatnonzero(~is_filler):
                 yield int(positions[row]), results[row]
+
+    def check_input(self, value: Any) -> None:
+        """Raises `ValueError` for a raw input that cannot be encoded."""
+        encode = (
+            self.problem.encode_inputs
+            if self._has_inputs
+            else self.problem.encode_targets
+        )
+        encode(value, self._vocab_dir)
 
     def decode_split(
         self,
@@ -263,7 +261,7 @@ class Decoder:
         data_dir: str,
         max_batches: int | None = None,
         *,
-        skip_examples: int = 0,
+        known: Mapping[int, Sequence[Hypothesis]] | None = None,
     ) -> Iterator[Decoded]:
         """Yields the examples of a split with the model's outputs.
 
@@ -273,13 +271,13 @@ class Decoder:
           split: which.
           data_dir: folder of the records.
           max_batches: only so many batches of them.
-          skip_examples: leave out so many at the start, which are not decoded.
+          known: results of some examples, by their numbers from 0; they are not
+            decoded again.
 
         Raises:
           FileNotFoundError: if the split has not been generated.
           ValueError: if it was made with another vocabulary.
         """
-        read = self._example if self._has_inputs else self._prompted_example
         first_number = 0
         for features in pipeline.eval_dataset(
             self.problem, split, data_dir, self._hparams, max_batches
@@ -288,25 +286,28 @@ class Decoder:
             numbers = np.zeros(len(features["targets_length"]), np.int32)
             numbers[rows] = first_number + np.arange(len(rows))
             first_number += len(rows)
-            rows = rows[numbers[rows] >= skip_examples]
-            if rows.size:
-                yield from self._decode_examples(features, rows, numbers, read)
+            yield from self._decode_examples(features, rows, numbers, known or {})
 
     def _decode_examples(
         self,
         features: Mapping[str, tf.Tensor],
         rows: np.ndarray,
         numbers: np.ndarray,
-        read: Callable[[Mapping[str, np.ndarray]], tuple[np.ndarray, str]],
+        known: Mapping[int, Sequence[Hypothesis]],
     ) -> Iterator[Decoded]:
-        """Yields what is made of some rows of a batch; `read` gives the true ones."""
-        is_filler = np.isin(np.arange(len(numbers)), rows, invert=True)
-        given = features if self._has_inputs else _first_halves(features)
-        results = self._decode_batch(given, is_filler, numbers)
+        """Yields what is made of some rows of a batch."""
+        read = self._example if self._has_inputs else self._prompted_example
+        results: Mapping[int, Sequence[Hypothesis]] = known
+        if not known.keys() >= set(numbers[rows].tolist()):
+            is_filler = np.isin(np.arange(len(numbers)), rows, invert=True)
+            given = features if self._has_inputs else _first_halves(features)
+            found = self._decode_batch(given, is_filler, numbers)
+            results = {int(numbers[row]): found[row] for row in rows} | dict(known)
         values = {name: value.numpy() for name, value in features.items()}
         for row in rows:
             example = {name: value[row] for name, value in values.items()}
-            yield Decoded(*read(example), results[row][0].text, results[row])
+            of_example = results[int(numbers[row])]
+            yield Decoded(*read(example), of_example[0].text, of_example)
 
     def _example(self, example: Mapping[str, np.ndarray]) -> tuple[np.ndarray, str]:
         """Returns inputs and reference of a row of a batch."""
@@ -331,70 +332,3 @@ def _first_halves(features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     targets = features["targets"]
     is_given = tf.sequence_mask(lengths, tf.shape(targets)[1], targets.dtype)
     return {"targets": targets * is_given, "targets_length": lengths}
-
-
-def load_model(output_dir: str, checkpoint_path: str | None = None) -> model_lib.Model:
-    """Returns the model of a run with the variables of a checkpoint.
-
-    If the run keeps an average of its weights, that is what they are.
-
-    Args:
-      output_dir: folder of the run.
-      checkpoint_path: which one, see `checkpoint_choice`; the newest if None.
-
-    Raises:
-      FileNotFoundError: if there is no run or no checkpoint.
-      LookupError: if the run's model or a modality is not registered.
-      OSError: if the checkpoint is damaged.
-      ValueError: if it is of another model.
-    """
-    registry.import_models()
-    description = run_folder.read(output_dir)
-    _check_registrations(description, output_dir)
-    model = registry.MODELS.get(description.model)(
-        description.hparams, description.problems, name=description.model
-    )
-    _restore(model, output_dir, checkpoint_path)
-    return model
-
-
-def _restore(
-    model: model_lib.Model, output_dir: str, checkpoint_path: str | None
-) -> None:
-    """Gives a model the weights of a checkpoint, or their average."""
-    average, parts = None, {}
-    if decay := model.hparams.ema_decay:
-        average = averaging.WeightAverage(model.trainable_variables, decay)
-        parts["average"] = average
-    weights = tf.train.Checkpoint(model=model, **parts)
-    expected = checkpoint_difference.shapes_of(weights)
-
-    def restore(path: str) -> None:
-        found = checkpoint_difference.shapes_in(path)
-        # Slots and counters stay behind; every variable of the model must be there.
-        known = {name: found[name] for name in expected if name in found}
-        checkpoint_difference.check_same(path, known, expected)
-        weights.restore(path).expect_partial()
-
-    checkpoint_choice.restore(output_dir, checkpoint_path, restore)
-    if average is not None:
-        average.apply(model.trainable_variables)
-
-
-def _check_registrations(
-    description: run_folder.RunDescription, output_dir: str
-) -> None:
-    specs = [
-        spec for features in description.problems.values() for spec in features.values()
-    ]
-    try:
-        registry.MODELS.get(description.model)
-        for spec in specs:
-            registry.MODALITIES.get(spec.modality)
-    except LookupError as error:
-        if description.usr_dir is None:
-            raise
-        raise LookupError(
-            f"{error} The run in '{output_dir}' was started with "
-            f"--t2t_usr_dir={description.usr_dir}."
-        ) from None

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from t2t_mm import hparam, modality, registry
 from t2t_mm.features import FeatureSpec
-from t2t_mm.layers import core, image_conv, randomness, timing
+from t2t_mm.layers import core, image_augmentation, image_conv, randomness, timing
 
 
 @registry.register_modality("image")
@@ -55,6 +55,8 @@ class ImageModality(modality.Modality):
     ) -> modality.Embedded:
         """Embeds pixels `[batch, height, width, channels]` uint8."""
         x = tf.image.per_image_standardization(tf.cast(inputs, tf.float32))
+        if rng is not None:
+            x = self._augment(x, rng)
         x = tf.cast(x, tf.as_dtype(self.hparams.activation_dtype))
         embed = {
             "xception": self._entry_flow,
@@ -67,6 +69,14 @@ class ImageModality(modality.Modality):
         values = tf.reshape(x, [tf.shape(x)[0], height * width, x.shape[3]])
         mask = tf.repeat((lengths > 0)[:, None], height * width, axis=1)
         return modality.Embedded(values, mask, (height, width))
+
+    def _augment(self, x: tf.Tensor, rng: randomness.RandomStream) -> tf.Tensor:
+        """Turns and moves standardised pixels as the hparams `augment_image_*` say."""
+        if self.hparams.augment_image_flip:
+            x = image_augmentation.flip(x, rng)
+        if self.hparams.augment_image_shift:
+            x = image_augmentation.shift(x, self.hparams.augment_image_shift, rng)
+        return x
 
     def _build_entry_flow(self, channels: int) -> None:
         """Creates the stem and one block per entry of `image_filters`, and one more."""

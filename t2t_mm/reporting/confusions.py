@@ -4,6 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from t2t_mm import problem as problem_lib
+from t2t_mm.data import class_targets
+from t2t_mm.evaluation import confusion
+from t2t_mm.evaluation.predictions import Predictions
 from t2t_mm.reporting import curves
 
 _MOST_NAMED = 40  # classes whose names can be read
@@ -11,6 +15,24 @@ _MOST_NUMBERED = 15  # classes whose numbers of examples fit into the picture
 _INCHES_PER_CLASS = 0.32
 _LEAST_INCHES, _MOST_INCHES = 4.0, 16.0
 _DARK = 0.5  # share from which numbers are white
+
+
+def draw_of_problem(
+    problem: problem_lib.Problem, predictions: Predictions, vocab_dir: str, path: str
+) -> bool:
+    """Draws the confusions of a problem; returns False if there are none to draw.
+
+    Args:
+      problem: whose targets may be classes.
+      predictions: outputs and references.
+      vocab_dir: folder of the names of classes.
+      path: of the PNG file.
+    """
+    if not isinstance(problem, class_targets.ClassTargets) or not predictions.outputs:
+        return False
+    classes = problem.class_labels(vocab_dir)
+    draw(confusion.confusion_matrix(predictions, classes), classes, path)
+    return True
 
 
 def draw(counts: np.ndarray, classes: Sequence[str], path: str) -> None:

@@ -18,8 +18,6 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from t2t_mm import registry, trained_model
-from t2t_mm.data import class_targets
-from t2t_mm.evaluation import confusion
 from t2t_mm.evaluation.predictions import Predictions
 from t2t_mm.evaluation.results import Results, format_table
 from t2t_mm.reporting import confusions
@@ -45,10 +43,7 @@ def write(evaluated: trained_model.Evaluated, eval_dir: str, *, vocab_dir: str) 
     base = os.path.join(folder, results.problem)
     _write_text(f"{base}.json", json.dumps(results.to_json(), indent=2) + "\n")
     _write_text(f"{base}.tsv", "".join(_lines(predictions)))
-    if isinstance(problem, class_targets.ClassTargets) and predictions.outputs:
-        classes = problem.class_labels(vocab_dir)
-        counts = confusion.confusion_matrix(predictions, classes)
-        confusions.draw(counts, classes, f"{base}.png")
+    confusions.draw_of_problem(problem, predictions, vocab_dir, f"{base}.png")
     _write_summaries(results, eval_dir)
     return f"{base}.json"
 

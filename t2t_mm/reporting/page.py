@@ -134,7 +134,10 @@ def _problem(
     if chart:
         parts.append(_chart(chart, f"Learning curves of {problem}"))
     scores = "; ".join(f"{name} {score}" for name, score in samples.scores.items())
-    parts += [f"<p>{html.escape(scores)}</p>", samples_table(samples.samples)]
+    parts += [f"<p>{html.escape(scores)}</p>"]
+    if samples.confusion:
+        parts.append(_chart(samples.confusion, f"Which classes {problem} confuses"))
+    parts.append(samples_table(samples.samples))
     return parts
 
 

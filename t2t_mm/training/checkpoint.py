@@ -13,7 +13,7 @@ from absl import logging
 
 from t2t_mm import averaging, checkpoint_difference, checkpoint_files
 from t2t_mm import model as model_lib
-from t2t_mm.training import optimizers, retention
+from t2t_mm.training import new_problems, optimizers, retention
 
 
 @dataclasses.dataclass
@@ -106,9 +106,11 @@ class Checkpoints:
     ) -> None:
         """Prepares to save `model`, the slots of `optimizer`, `state` and `average`."""
         self._state = state
+        self._model = model
         self.output_dir = output_dir
         self._keep = keep
         self._saved_step: int | None = None
+        self._has_more_than_saved = False  # problems that begin after that step
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
         self._counts = _numbers(state.counts, tf.int64)
         self._dev_losses = _numbers(state.dev_losses, tf.float64)
@@ -150,7 +152,7 @@ class Checkpoints:
         except OSError as error:
             checkpoint_files.delete_unfinished(self.output_dir)
             raise OSError(f"Step {step} cannot be saved: {error}") from error
-        self._saved_step = step
+        self._saved_step, self._has_more_than_saved = step, False
         logging.info("checkpoint | step %d | %s", step, path)
 
     def _list(self, written: checkpoint_files.CheckpointList) -> None:
@@ -182,7 +184,7 @@ class Checkpoints:
 
     def copy(self, path: str) -> None:
         """Writes the current state to files with a prefix; links them if it can."""
-        if self._state.step != self._saved_step:
+        if self._state.step != self._saved_step or self._has_more_than_saved:
             self.write(path)
             return
         saved = checkpoint_files.prefix(self.output_dir, self._state.step)
@@ -193,6 +195,9 @@ class Checkpoints:
     def restore_latest(self) -> bool:
         """Restores the newest checkpoint that is whole; returns whether there was one.
 
+        Problems that it does not know begin: their counters, and nets that no other
+        problem has.
+
         Raises:
           ValueError: if it does not hold exactly the variables of the run.
           OSError: if there are checkpoints, but none is whole.
@@ -201,21 +206,43 @@ class Checkpoints:
         path = checkpoint_files.first_whole(self.output_dir, self._restore)
         if path is None:
             return False
-        self._state.step = self._saved_step = int(self._step.numpy())
+        self._note_restored(path)
+        self._saved_step = self._state.step
+        return True
+
+    def restore_part(self, path: str) -> None:
+        """Restores what a checkpoint of a run with more problems has of this one.
+
+        Raises:
+          ValueError: if it does not hold all variables of this run.
+        """
+        expected = checkpoint_difference.shapes_of(self._checkpoint)
+        found = checkpoint_difference.shapes_in(path)
+        found = {name: shape for name, shape in found.items() if name in expected}
+        checkpoint_difference.check_same(path, found, expected)
+        self._checkpoint.restore(path).expect_partial()
+        self._note_restored(path)
+
+    def _note_restored(self, path: str) -> None:
+        self._state.step = int(self._step.numpy())
         for variables, of_problems in self._recorded():
             for name, record in of_problems.items():
                 for field, variable in variables[name].items():
                     setattr(record, field, variable.numpy().item())
         logging.info("restored | step %d | %s", self._state.step, path)
-        return True
 
     def _restore(self, path: str) -> None:
-        checkpoint_difference.check_same(
-            path,
-            checkpoint_difference.shapes_in(path),
-            checkpoint_difference.shapes_of(self._checkpoint),
-        )
-        self._checkpoint.restore(path).assert_consumed()
+        found = checkpoint_difference.shapes_in(path)
+        expected = checkpoint_difference.shapes_of(self._checkpoint)
+        begin = new_problems.variables_that_begin(found, expected, self._model)
+        rest = {name: expected[name] for name in expected.keys() - begin}
+        checkpoint_difference.check_same(path, found, rest)
+        status = self._checkpoint.restore(path)
+        self._has_more_than_saved = bool(begin)
+        if begin:
+            status.expect_partial()
+        else:
+            status.assert_consumed()
 
     def _recorded(self) -> list[tuple[Any, Mapping[str, Any]]]:
         return [

@@ -5,6 +5,8 @@ steps never go down. A resumed run first cuts off what lies after the step from 
 goes on, and reads from the rest what evaluations gave: JSON keeps every bit of a float.
 """
 
+import contextlib
+import dataclasses
 import json
 import os
 import re
@@ -14,7 +16,11 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 from absl import logging
 
+from t2t_mm import hparam
+from t2t_mm.features import Split
+
 METRICS_FILE = "metrics.jsonl"
+SUMMARIES = "summaries"  # folder that TensorBoard reads
 _BEGINNING = re.compile(rb'\{"step": (\d+), "problem": "[^"]*", "split": "(\w+)"')
 
 
@@ -66,10 +72,7 @@ class History:
         self, step: int, problem: str, split: str, values: Mapping[str, Any]
     ) -> None:
         """Records values of one problem; lists in nested ones become histograms."""
-        if split not in self._writers:
-            folder = os.path.join(self._output_dir, "summaries", split)
-            self._writers[split] = tf.summary.create_file_writer(folder)
-        with self._writers[split].as_default(step=step):
+        with self.summaries(step, split):
             for name, value in values.items():
                 if not isinstance(value, dict):
                     tf.summary.scalar(f"{problem}/{name}", value)
@@ -88,6 +91,15 @@ class History:
                 f"'{self._path}' cannot be written: {error.strerror}."
             ) from error
 
+    def summaries(
+        self, step: int, split: str
+    ) -> contextlib.AbstractContextManager[object]:
+        """Sends what `tf.summary` is given in a context to TensorBoard."""
+        if split not in self._writers:
+            folder = os.path.join(self._output_dir, SUMMARIES, split)
+            self._writers[split] = tf.summary.create_file_writer(folder)
+        return self._writers[split].as_default(step=step)
+
     def flush(self) -> None:
         """Makes everything so far visible to TensorBoard, and safe from power cuts."""
         for writer in self._writers.values():
@@ -95,6 +107,22 @@ class History:
         if os.path.exists(self._path):
             with open(self._path, "ab") as file:
                 os.fsync(file.fileno())
+
+
+def write_hparams(hparams: hparam.HParams, output_dir: str) -> None:
+    """Tells TensorBoard's table of runs about the settings of one.
+
+    They lie beside the metrics of dev, so the table has these too.
+    """
+    from tensorboard.plugins.hparams import api  # late: it takes a while
+
+    values = {
+        field: value if isinstance(value, bool | int | float) else str(value)
+        for field, value in dataclasses.asdict(hparams).items()
+    }
+    folder = os.path.join(output_dir, SUMMARIES, Split.EVAL)
+    with tf.summary.create_file_writer(folder).as_default():
+        api.hparams(values, trial_id=os.path.abspath(output_dir))
 
 
 def read(output_dir: str) -> list[dict[str, Any]]:

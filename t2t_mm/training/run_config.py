@@ -1,9 +1,11 @@
 """How to run, as opposed to what to train."""
 
 import dataclasses
+import re
 
 from t2t_mm import hparam
 
+STRATEGIES = ("auto", "one", "mirrored", "multi_worker", "tpu")
 _LARGEST_SEED = 2**31 - 1  # what an int32 holds
 
 
@@ -33,9 +35,17 @@ class RunConfig:
       eval_early_stopping_metric_minimize: whether less is better; None to go by the
         name of the metric.
       log_every_steps: steps between two lines of progress.
+      show_samples: examples of dev per problem whose outputs, pictures and attention
+        TensorBoard shows; 0 for none.
+      show_every_evals: evaluations between two times that it is shown.
+      profile: "START:STOP", steps to profile for TensorBoard; none if empty.
       max_skipped_steps: steps in a row of one problem that may be skipped because a
         loss or a gradient is not finite; one more stops the run.
       jit_compile: compile each step with XLA; dropout and noise are other numbers then.
+        None to do so on accelerators, and not on a CPU, where it takes minutes.
+      strategy: of `tf.distribute`: "one" device, "mirrored" over several of a machine,
+        "multi_worker", "tpu", or "auto" to go by what there is.
+      num_devices: devices of each machine to use; 0 for all GPUs, or the CPU.
       seed: seeds initial values, dropout, mixing and the order of the data.
     """
 
@@ -53,8 +63,13 @@ class RunConfig:
     eval_early_stopping_metric_delta: float = 0.1
     eval_early_stopping_metric_minimize: bool | None = None
     log_every_steps: int = 100
+    show_samples: int = 3
+    show_every_evals: int = 5
+    profile: str = ""
     max_skipped_steps: int = 10
-    jit_compile: bool = False
+    jit_compile: bool | None = None
+    strategy: str = "auto"
+    num_devices: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -69,6 +84,7 @@ class RunConfig:
             "save_every_steps",
             "keep_checkpoints",
             "log_every_steps",
+            "show_every_evals",
         ):
             self._check_at_least(1, field)
         for field in (
@@ -80,19 +96,41 @@ class RunConfig:
             "eval_early_stopping_steps",
             "eval_early_stopping_metric_delta",
             "max_skipped_steps",
+            "num_devices",
+            "show_samples",
             "seed",
         ):
             self._check_at_least(0, field)
+        if self.strategy not in STRATEGIES:
+            raise ValueError(
+                f"`strategy` must be one of {', '.join(STRATEGIES)}; got "
+                f"'{self.strategy}'."
+            )
         for field in ("keep_best", "eval_early_stopping_steps"):
             if getattr(self, field) and not self.eval_every_steps:
                 raise ValueError(
                     f"`{field}` goes by evaluations, so `eval_every_steps` must be at "
                     "least 1; got 0."
                 )
+        _ = self.profiled_steps  # raises if it cannot be read
         if self.seed > _LARGEST_SEED:
             raise ValueError(
                 f"`seed` must be at most {_LARGEST_SEED}; got {self.seed}."
             )
+
+    @property
+    def profiled_steps(self) -> range:
+        """The steps of `profile`."""
+        if not self.profile:
+            return range(0)
+        match = re.fullmatch(r"(\d+):(\d+)", self.profile)
+        steps = range(int(match[1]), int(match[2])) if match else range(0)
+        if not steps:
+            raise ValueError(
+                "`profile` must read START:STOP, two steps of which STOP is later; got "
+                f"'{self.profile}'."
+            )
+        return steps
 
     def _check_at_least(self, least: int, field: str) -> None:
         if getattr(self, field) < least:

@@ -48,7 +48,11 @@ def test_what_is_found_is_printed_and_kept(evaluate, tmp_path):
     [
         (["--problem=reverse_digits"], LookupError, "did not train on reverse_digits"),
         (["--decode_hparams=extra=2"], ValueError, "Did you mean extra_length"),
-        (["--checkpoint_path=no/ckpt-1"], FileNotFoundError, "no checkpoint 'no/ck"),
+        (
+            ["--problem=copy_digits", "--checkpoint_path=no/ckpt-1"],
+            FileNotFoundError,
+            "no checkpoint 'no/ck",
+        ),
         (["--problem=mnist"], FileNotFoundError, "No records of mnist"),
     ],
 )

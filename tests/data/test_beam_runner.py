@@ -3,13 +3,14 @@
 import importlib
 import os
 import pathlib
+import pickle
 import sys
 import textwrap
 
 import pytest
 
 from t2t_mm import registry
-from t2t_mm.data import generation, manifest
+from t2t_mm.data import chunks, generation, manifest
 from t2t_mm.data.options import GenerationOptions
 
 pytest.importorskip("apache_beam")
@@ -188,3 +189,28 @@ def test_a_failure_of_the_problem_is_told_and_leaves_no_data(problems, tmp_path)
     assert manifest.load("beam_bad", str(tmp_path)) is None
     incomplete = tmp_path / "beam_bad.incomplete"
     assert not incomplete.exists() or os.listdir(incomplete) == ["wanted.json"]
+
+
+def test_a_worker_with_another_vocabulary_gets_the_right_one(tmp_path):
+    beam_steps = importlib.import_module("t2t_mm.data.beam_steps")
+    encoder = chunks.Encoder(
+        problem=registry.problem("copy_digits"),
+        data_dir=str(tmp_path),
+        tmp_dir=str(tmp_path),
+        folder=str(tmp_path),
+        options=GenerationOptions(),
+    )
+    job = beam_steps.Job(
+        encoder=pickle.dumps(encoder),
+        vocabulary={"vocab.some.subwords": b"right"},
+        module_path=(),
+        work_dir=str(tmp_path),
+    )
+    (tmp_path / "vocab.some.subwords").write_bytes(b"other")
+
+    loaded = job.load_encoder()
+
+    found = pathlib.Path(loaded.data_dir, "vocab.some.subwords")
+    assert found.read_bytes() == b"right"
+    (tmp_path / "vocab.some.subwords").write_bytes(b"right")
+    assert job.load_encoder().data_dir == str(tmp_path)

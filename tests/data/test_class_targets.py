@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from t2t_mm import registry
 from t2t_mm.data import class_targets, generation, image_problem, manifest
 
 
@@ -96,6 +97,15 @@ def test_odd_names_come_back(tmp_path):
 def test_how_many_classes_there_are_cannot_be_known_without_data():
     with pytest.raises(ValueError, match="depends on its corpus"):
         _ = _Folders().num_classes
+
+
+def test_a_label_is_a_whole_number_of_any_kind(tmp_path):
+    made = registry.problem("mnist")
+
+    assert made.encode_targets(np.uint8(7), str(tmp_path)) == [7]
+    for wrong in (1.5, np.float32(1), None):
+        with pytest.raises(ValueError, match="a whole number or a name; got"):
+            made.encode_targets(wrong, str(tmp_path))
 
 
 def test_a_label_that_is_too_large_is_refused(tmp_path):

@@ -164,6 +164,16 @@ def test_ids_of_words_are_those_of_the_whole_text(text):
     assert encoder.decode(expected) == text
 
 
+def test_long_words_are_encoded_and_not_remembered(subwords):
+    word = "ab" * 1000
+
+    ids = subwords.encode(f"{word} {word}")
+
+    assert subwords.decode(ids) == f"{word} {word}"
+    assert word not in subwords._first_words
+    assert word not in subwords._other_words
+
+
 def test_a_vocabulary_with_subwords_across_spaces_is_used_as_it_is():
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(

@@ -11,6 +11,12 @@ def test_options_are_parsed_by_the_names_of_tensor2tensor():
     assert decode_config.parse("") == decode_config.DecodeConfig()
 
 
+def test_changes_are_what_differs_from_the_defaults():
+    config = decode_config.parse("alpha=0.6,beam_size=4,extra_length=7")
+
+    assert config.changes() == {"beam_size": 4, "extra_length": 7}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

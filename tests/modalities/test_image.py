@@ -10,6 +10,7 @@ import numpy_reference as reference
 import original_names
 import tiny_models
 from t2t_mm import registry
+from t2t_mm.layers import randomness
 
 SHAPE = (18, 22, 3)
 PIXELS = np.random.default_rng(0).integers(0, 256, (2, *SHAPE)).astype(np.uint8)
@@ -210,3 +211,21 @@ def test_pixels_are_standardised_as_by_tensor2tensor(number):
 
     case.compare("out:y", ours)
     case.compare("out:y", reference.standardise(x))
+
+
+@pytest.mark.parametrize(
+    "changes", [dict(augment_image_flip=True), dict(augment_image_shift=3)]
+)
+def test_images_are_augmented_in_training_alone(changes):
+    image, plain = _image(**changes), _image()
+    pixels, lengths = tf.constant(PIXELS), tf.constant([1, 1])
+    rng = randomness.RandomStream(tf.constant([1, 7], tf.int32))
+
+    expected = plain.bottom(pixels, lengths, rng)
+    outside = image.bottom(pixels, lengths)
+    training = image.bottom(pixels, lengths, rng)
+
+    np.testing.assert_array_equal(outside.values, expected.values)
+    assert training.values.shape == expected.values.shape
+    assert training.grid == expected.grid
+    assert np.abs(training.values - expected.values).max() > 0.1

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from t2t_mm import problem, registry
+from t2t_mm.data import options
 from t2t_mm.features import Split
 from t2t_mm.problems import emoji, emoji_font
 
@@ -169,3 +170,15 @@ def test_a_missing_package_is_named(tmp_path):
 
     assert "'usr/share/unicode/emoji/emoji-test.txt'" in str(caught.value)
     assert "fonts-noto-color-emoji unicode-cldr-core unicode-data" in str(caught.value)
+
+
+def test_another_font_makes_other_records(tmp_path):
+    image_corpora.write_emoji(tmp_path)
+    made = registry.problem("mini_emoji_class")
+    made.corpus_path = str(tmp_path)
+    before = options.corpus_fingerprint(made.corpus_files())
+
+    with open(made.corpus_files()[1], "ab") as font:
+        font.write(b"0")
+
+    assert options.corpus_fingerprint(made.corpus_files()) != before

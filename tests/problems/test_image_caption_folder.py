@@ -42,6 +42,18 @@ def test_one_table_is_dealt_to_splits_by_the_files(tmp_path):
     assert sum(map(len, names)) == 40  # no file is in two of them
 
 
+def test_captions_in_another_encoding_are_named(tmp_path):
+    (tmp_path / "train").mkdir()
+    lines = "1.jpg\tA café.\n".encode() + "2.jpg\tA café.\n".encode("latin-1")
+    (tmp_path / "train" / "captions.tsv").write_bytes(lines)
+
+    good, bad = samples(tmp_path, Split.TRAIN)
+
+    assert good["targets"] == "A café."
+    assert bad.name.endswith("captions.tsv line 2")
+    assert (bad.reason, bad.harmless) == ("not UTF-8", False)
+
+
 def test_json_like_cocos_is_read(tmp_path):
     (tmp_path / "train").mkdir()
     content = {

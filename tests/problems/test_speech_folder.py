@@ -116,3 +116,13 @@ def test_a_folder_without_a_table_is_answered_by_what_it_must_hold(tmp_path):
     message = str(caught.value)
     assert f"'{tmp_path}' holds a.wav" in message
     assert "transcripts.tsv, transcripts.csv, metadata.csv, validated.tsv" in message
+
+
+def test_a_quote_that_nothing_closes_is_found(tmp_path):
+    table = tmp_path / "metadata.csv"
+    table.write_text('file,text\na.wav,"One.\n' + 20_000 * "b.wav,Two.\n")
+
+    with pytest.raises(
+        ValueError, match="metadata.csv' must be .*a quote that nothing"
+    ):
+        list(speech_folder.read_rows(table))

@@ -7,7 +7,7 @@ import pytest
 import text_corpora
 
 from t2t_mm import registry
-from t2t_mm.data import generation, options, text_encoder
+from t2t_mm.data import downloads, generation, options, text_encoder, vocabulary
 from t2t_mm.features import Split
 from t2t_mm.problems import wmt, wmt_files
 
@@ -280,6 +280,21 @@ def test_one_vocabulary_serves_whatever_pairs_there_are(some, tmp_path, caplog):
     assert "there is no text of wmt_enfr in" in caplog.text
     counts = {split: files.index.count for split, files in made.splits.items()}
     assert counts == {Split.TRAIN: 12, Split.EVAL: 5, Split.TEST: 7}
+
+
+def test_what_is_fetched_for_the_vocabulary_alone_is_announced(
+    some, tmp_path, monkeypatch, caplog
+):
+    folder = some("training-parallel-nc-v11.tgz", *HELD_OUT)
+    monkeypatch.setattr(downloads, "fetch", lambda corpus, tmp_dir: str(folder))
+    problem = registry.problem("wmt_ende")
+
+    vocabulary.ensure(problem, str(tmp_path), "", options.GenerationOptions())
+
+    (line,) = [line for line in caplog.messages if "as well" in line]
+    assert "wmt_enfr, wmt_defr" in line
+    assert "have 5.33 GB" in line  # by hand, without what wmt_ende needs itself
+    assert "--vocabulary=NAME" in line
 
 
 # Downloads.

@@ -2,7 +2,7 @@ import pytest
 import tensorflow as tf
 
 import tiny_models
-from t2t_mm import registry
+from t2t_mm import best_checkpoints, registry
 from t2t_mm.decoding.decode_config import DecodeConfig
 from t2t_mm.decoding.decoder import Decoder
 from t2t_mm.evaluation import scores
@@ -40,8 +40,9 @@ def build(digits_dir, tmp_path, monkeypatch):
     return build
 
 
+@pytest.mark.slow
 def test_evaluation_in_training_scores_decoded_outputs(build, digits_dir, tmp_path):
-    trainer = build(eval_decode=2)
+    trainer = build(eval_decode=2, keep_best="copy_digits/decoded_cer")
     random = tf.random.Generator.from_seed(1)
     for variable in trainer._updates._average.averages.values():
         variable.assign(random.normal(variable.shape))
@@ -61,6 +62,8 @@ def test_evaluation_in_training_scores_decoded_outputs(build, digits_dir, tmp_pa
     (row,) = history.read(str(tmp_path))
     assert row["decoded_cer"] == expected
     assert row["split"] == "dev" and "accuracy" in row
+    best = best_checkpoints.read(str(tmp_path), "copy_digits/decoded_cer")
+    assert (best.value, best.higher_is_better) == (expected, False)
 
 
 def test_nothing_is_decoded_unless_asked_for(build):

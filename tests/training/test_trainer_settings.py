@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from t2t_mm import best_checkpoints, checkpoint_files, registry
-from t2t_mm.decoding import decoder
+from t2t_mm.decoding import loading
 from t2t_mm.features import Split
 from t2t_mm.layers import initializers
 from t2t_mm.training import experiment, history
@@ -134,7 +134,7 @@ def test_a_run_stops_early_and_keeps_its_best(build, tmp_path, monkeypatch):
     )
     assert stored.get_tensor("step/.ATTRIBUTES/VARIABLE_VALUE") == highest.step
     weights = stored.get_tensor("model/commands/.ATTRIBUTES/VARIABLE_VALUE")
-    model = decoder.load_model(folder, "best:reverse_digits/loss")
+    model = loading.load_model(folder, "best:reverse_digits/loss")
     np.testing.assert_array_equal(model.commands, weights)
     # The same command finds everything done.
     again = build(config=config)
@@ -212,7 +212,7 @@ def test_evaluation_and_decoding_use_the_average(build, tmp_path):
     results = trainer.train_and_evaluate()
 
     last = {v.name: v.numpy() for v in trainer._model.trainable_variables}
-    model = decoder.load_model(str(tmp_path / "run"))
+    model = loading.load_model(str(tmp_path / "run"))
 
     tensors = _tensors(tmp_path / "run")
     for variable in model.trainable_variables:

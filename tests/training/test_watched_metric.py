@@ -4,7 +4,7 @@ from t2t_mm.training import watched_metric
 
 AVAILABLE = {
     "copy": ["accuracy", "neg_log_perplexity", "loss"],
-    "speech": ["loss", "decoded_wer", "decoded_bleu", "oddness"],
+    "speech": ["loss", "decoded_wer", "decoded_bleu", "decoded_top1", "oddness"],
 }
 RESULTS = {
     "copy": {"accuracy": 0.25, "loss": 3.0, "expert_load": {"a": [1.0]}},
@@ -21,6 +21,7 @@ def parse(text, **options):
     [
         ("copy/accuracy", 0.25, True),
         ("speech/decoded_wer", 0.5, False),
+        ("speech/decoded_top1", None, True),
         ("decoded_bleu", None, True),
         ("loss", 2.0, False),
         ("accuracy", 0.25, True),
