@@ -54,14 +54,20 @@ setuptools.setup(
     extras_require={
         # TensorFlow and Beam agree on older releases of protobuf, pyarrow and pillow.
         "beam": ["apache-beam>=2.77,<3"],
-        "dev": ["mypy", "pytest", "pytest-xdist", "ruff"],
+        "search": ["optuna>=5,<6"],
+        "dev": ["mypy", "optuna>=5,<6", "pytest", "pytest-xdist", "ruff"],
     },
     entry_points={
         "console_scripts": [
+            "t2t-avg-checkpoints = t2t_mm.bin.t2t_avg_checkpoints:run",
+            "t2t-bleu = t2t_mm.bin.t2t_bleu:run",
             "t2t-datagen = t2t_mm.bin.t2t_datagen:run",
             "t2t-decoder = t2t_mm.bin.t2t_decoder:run",
+            "t2t-eval = t2t_mm.bin.t2t_eval:run",
+            "t2t-extract = t2t_mm.bin.t2t_extract:run",
             "t2t-report = t2t_mm.bin.t2t_report:run",
             "t2t-trainer = t2t_mm.bin.t2t_trainer:run",
+            "t2t-translate-all = t2t_mm.bin.t2t_translate_all:run",
         ]
     },
 )

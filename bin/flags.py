@@ -12,11 +12,12 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from absl import flags, logging
 
 from t2t_mm import problem as problems
-from t2t_mm import registry
+from t2t_mm import registry, run_folder
 
 USER_ERROR = 2  # exit status
 _USER_ERRORS = (ValueError, LookupError, OSError, FloatingPointError, flags.Error)
@@ -92,6 +93,17 @@ def define_output_dir(values: flags.FlagValues) -> None:
     )
 
 
+def define_wait_minutes(values: flags.FlagValues, awaited: str) -> None:
+    """Defines --wait_minutes for something that is still being made."""
+    flags.DEFINE_float(
+        "wait_minutes",
+        0.0,
+        f"Stop when no new {awaited} has come for so many minutes; 0 not to wait.",
+        lower_bound=0.0,
+        flag_values=values,
+    )
+
+
 def define_tensorflow_logs(values: flags.FlagValues) -> None:
     """Defines --tensorflow_logs."""
     flags.DEFINE_bool(
@@ -102,10 +114,35 @@ def define_tensorflow_logs(values: flags.FlagValues) -> None:
     )
 
 
-def import_tensorflow(values: flags.FlagValues) -> None:
-    """Imports TensorFlow, without its start-up lines unless --tensorflow_logs."""
-    with _tensorflow_logs(shown=values.tensorflow_logs):
-        importlib.import_module("tensorflow").config.list_logical_devices()
+def import_tensorflow(
+    values: flags.FlagValues, start: Callable[[], Any] | None = None
+) -> Any:
+    """Imports TensorFlow, without its start-up lines unless --tensorflow_logs.
+
+    Args:
+      values: the flags of the program.
+      start: what to do before anything else with TensorFlow.
+
+    Returns:
+      What `start` returned.
+    """
+    # Whoever waits for other machines wants to know.
+    shown = values.tensorflow_logs or "TF_CONFIG" in os.environ
+    with _tensorflow_logs(shown=shown):
+        tensorflow = importlib.import_module("tensorflow")
+        started = start() if start else None
+        tensorflow.config.list_logical_devices()
+    return started
+
+
+def silence_retracing_advice() -> None:
+    """Silences TensorFlow where every problem has a graph of its own.
+
+    It takes many graphs of one function for a slip.
+    """
+    import tensorflow as tf  # late: not before `import_tensorflow`
+
+    tf.get_logger().setLevel(standard_logging.ERROR)
 
 
 def import_registrations(usr_dir: str | None, *, tensorflow_logs: bool = False) -> None:
@@ -233,6 +270,26 @@ def select_one_problem(patterns: Sequence[str]) -> str:
     if len(names) > 1:
         raise ValueError(f"--problem must name one problem; got {', '.join(names)}.")
     return names[0]
+
+
+def select_problems_of_run(
+    description: run_folder.RunDescription, patterns: Sequence[str]
+) -> list[str]:
+    """Returns the problems of a run that --problem stands for; all by default.
+
+    Raises:
+      LookupError: for a name that does not exist or that the run does not know.
+    """
+    if not patterns:
+        return sorted(description.trained)
+    names = select_problems(patterns)
+    others = [name for name in names if name not in description.problems]
+    if others:
+        raise LookupError(
+            f"The run did not train on {', '.join(others)}. It knows: "
+            f"{', '.join(sorted(description.problems))}."
+        )
+    return names
 
 
 def require(values: flags.FlagValues, *names: str) -> None:

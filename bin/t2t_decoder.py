@@ -1,19 +1,21 @@
 """t2t-decoder: turns inputs into outputs with a trained model."""
 
+import itertools
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from absl import flags, logging
 
-from t2t_mm import hparam, run_folder
+from t2t_mm import checkpoint_choice, run_folder
 from t2t_mm.bin import flags as common
-from t2t_mm.decoding.decode_config import DecodeConfig
+from t2t_mm.decoding import decode_config
+from t2t_mm.decoding.output_format import OutputFormat
 from t2t_mm.features import Split
 
 if TYPE_CHECKING:
-    from t2t_mm.decoding import decoder as decoder_lib
+    from t2t_mm.decoding import file_decoding
 
 USAGE = """
 Turns inputs of a problem into outputs, with the newest checkpoint of a run:
@@ -24,12 +26,16 @@ Turns inputs of a problem into outputs, with the newest checkpoint of a run:
   t2t-decoder --problem=miniworld_ende --output_dir=run --data_dir=data --split=test
 
 A line of input is a text, or the path of an image or of a sound file. Each gives one
-line of output, in the same order. A split gives lines of reference, tab, output, and
-scores in the log. For a language model a line is the beginning of a text, the output is
-what follows, and of a split it gets the first half of each text.
-"""
+line of output, in the same order, whatever is in it; what cannot be read gives an empty
+line and a warning. A folder instead of a file stands for the files in it. A split gives
+lines of reference, tab, output, and scores in the log. For a language model a line is
+the beginning of a text, the output is what follows, and of a split it gets the first
+half of each text.
 
-_LINES_AT_A_TIME = 1024  # read, decoded and written together
+With --decode_to_file, outputs are kept in a file that ends in .partial as they come;
+the same command goes on where it was cut short. docs/decoding.md has all of
+--decode_hparams.
+"""
 
 
 def define_flags() -> flags.FlagValues:
@@ -44,13 +50,21 @@ def define_flags() -> flags.FlagValues:
     flags.DEFINE_string(
         "decode_from_file",
         None,
-        "File with one input per line; '-' for standard input.",
+        "File with one input per line, or a folder of images or sounds; '-' for "
+        "standard input, which is answered line by line as it comes.",
         flag_values=values,
     )
     flags.DEFINE_string(
         "decode_to_file",
         None,
         "File for the outputs; standard output if not given. It appears when whole.",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "score_file",
+        None,
+        "File of lines with an input, a tab and an output; gives the loss of each "
+        "output.",
         flag_values=values,
     )
     flags.DEFINE_bool(
@@ -69,16 +83,27 @@ def define_flags() -> flags.FlagValues:
     flags.DEFINE_integer(
         "max_batches", 0, "Batches of the split; 0 for all.", flag_values=values
     )
-    flags.DEFINE_string(
+    flags.DEFINE_list(
         "checkpoint_path",
-        None,
-        "Checkpoint to use, such as run/ckpt-1000; the newest if not given.",
+        [],
+        "Checkpoint to use: a path such as run/ckpt-1000, the folder of another run, "
+        "'best' or 'best:PROBLEM/METRIC' for what --keep_best of t2t-trainer kept; the "
+        "newest if not given. Several, with commas between, predict with the mean of "
+        "their probabilities.",
         flag_values=values,
     )
     flags.DEFINE_string(
         "decode_hparams",
         "",
-        "Options of decoding: 'extra_length=50,batch_size=1024'.",
+        "Options of decoding: 'beam_size=4,alpha=0.6,extra_length=50'.",
+        flag_values=values,
+    )
+    flags.DEFINE_enum_class(
+        "output_format",
+        OutputFormat.TEXT,
+        OutputFormat,
+        "Lines of text, with tabs between several outputs; or a JSON object per line "
+        "with the input, the outputs, their scores and ids.",
         flag_values=values,
     )
     return values
@@ -90,7 +115,7 @@ def main(argv: Sequence[str]) -> None:
     common.parse(values, argv, USAGE)
     common.require(values, "problem", "output_dir")
     _check_flags(values)
-    config = DecodeConfig(**hparam.parse_overrides(values.decode_hparams, DecodeConfig))
+    config = decode_config.parse(values.decode_hparams)
     common.import_registrations(
         values.t2t_usr_dir, tensorflow_logs=values.tensorflow_logs
     )
@@ -99,30 +124,44 @@ def main(argv: Sequence[str]) -> None:
     if values.data_dir:
         run_folder.check_vocabularies(description, values.data_dir)
     common.import_tensorflow(values)
-    from t2t_mm.decoding import decoder  # late: it imports TensorFlow
+    if values.score_file:
+        _score_file(values, name)
+    else:
+        _decode(values, name, config)
 
-    model_decoder = decoder.Decoder.from_output_dir(
-        values.output_dir,
-        name,
-        config=config,
-        checkpoint_path=values.checkpoint_path,
+
+def _decode(
+    values: flags.FlagValues, name: str, config: decode_config.DecodeConfig
+) -> None:
+    from t2t_mm.decoding import decoder, file_decoding  # late: they import TensorFlow
+
+    choices = values.checkpoint_path
+    job = file_decoding.Job(
+        decoder=decoder.Decoder.from_output_dir(
+            values.output_dir, name, config=config, checkpoint_path=choices or None
+        ),
+        checkpoints=[
+            checkpoint_choice.find(values.output_dir, choice) for choice in choices
+        ]
+        or [checkpoint_choice.newest(values.output_dir)],
+        output_format=values.output_format,
+        names_inputs=os.path.isdir(values.decode_from_file or ""),
     )
     if values.decode_interactive:
-        _decode_interactively(model_decoder)
+        _decode_interactively(job)
     elif values.split:
-        _write(_decode_split(model_decoder, values), values.decode_to_file)
+        _decode_split(job, values)
     else:
-        lines = _read_lines(values.decode_from_file)
-        _write(_decode_lines(model_decoder, lines), values.decode_to_file)
+        _decode_file(job, values)
 
 
 def _check_flags(values: flags.FlagValues) -> None:
-    modes = ("decode_from_file", "decode_interactive", "split")
+    modes = ("decode_from_file", "decode_interactive", "score_file", "split")
     given = [f"--{mode}" for mode in modes if values[mode].value]
     if len(given) != 1:
         raise ValueError(
-            "One of --decode_from_file, --decode_interactive and --split must say what "
-            f"to decode; got {' and '.join(given) or 'none'}."
+            "One of --decode_from_file, --decode_interactive, --score_file and --split "
+            f"must say what to do; got {' and '.join(given) or 'none'}."
         )
     if values.split:
         common.require(values, "data_dir")
@@ -130,54 +169,42 @@ def _check_flags(values: flags.FlagValues) -> None:
         raise ValueError("--max_batches has no effect without --split.")
     if values.decode_to_file and values.decode_interactive:
         raise ValueError("--decode_to_file has no effect with --decode_interactive.")
+    if values.score_file and (values.decode_hparams or len(values.checkpoint_path) > 1):
+        raise ValueError(
+            "--score_file reads outputs and searches for none: --decode_hparams has no "
+            "effect with it, and one checkpoint scores."
+        )
 
 
-def _read_lines(path: str) -> list[str]:
-    if path == "-":
-        text = sys.stdin.read()
+def _decode_file(job: "file_decoding.Job", values: flags.FlagValues) -> None:
+    from t2t_mm.decoding import file_decoding, input_lines
+
+    source, target = values.decode_from_file, values.decode_to_file
+    if source == "-" and target is None:
+        come = input_lines.of_stream(sys.stdin.buffer)
+        file_decoding.lines_to_stream(job, come, sys.stdout)
+        return
+    if source == "-":
+        lines = input_lines.of_bytes(sys.stdin.buffer)
     else:
-        with open(path, encoding="utf-8", newline="\n") as file:
-            text = file.read()
-    # Only a newline ends a line: text may hold other separators, such as U+2028.
-    lines = text.removesuffix("\n").split("\n") if text else []
-    if not lines:
-        logging.warning("'%s' has no lines, so there is nothing to decode.", path)
-    return lines
+        lines = input_lines.of_file(source)
+    if target is None:
+        groups = input_lines.in_groups(lines)
+        file_decoding.lines_to_stream(job, groups, sys.stdout)
+    else:
+        file_decoding.lines_to_file(job, lines, target)
 
 
-def _decode_lines(
-    decoder: "decoder_lib.Decoder", lines: Sequence[str]
-) -> Iterator[str]:
-    """Yields one output per line; empty for an input that is empty or unreadable."""
-    for start in range(0, len(lines), _LINES_AT_A_TIME):
-        chunk = lines[start : start + _LINES_AT_A_TIME]
-        inputs: dict[int, Any] = {}
-        for number, line in enumerate(chunk):
-            if not line.strip():
-                continue
-            try:
-                inputs[number] = decoder.problem.read_input(line)
-            except (OSError, ValueError) as error:
-                logging.warning("Line %d: %s", start + number + 1, error)
-        outputs = dict(zip(inputs, decoder.decode(list(inputs.values())), strict=True))
-        for number in range(len(chunk)):
-            yield outputs.get(number, "").replace("\n", " ")
-        logging.info("decoded %d of %d lines", start + len(chunk), len(lines))
-
-
-def _decode_split(
-    decoder: "decoder_lib.Decoder", values: flags.FlagValues
-) -> Iterator[str]:
-    from t2t_mm.decoding import decoded_predictions  # late: it imports TensorFlow
+def _decode_split(job: "file_decoding.Job", values: flags.FlagValues) -> None:
+    from t2t_mm.decoding import decoded_predictions, file_decoding
     from t2t_mm.evaluation import scores
 
-    problem = decoder.problem
-    examples = []
-    for example in decoder.decode_split(
-        Split(values.split), values.data_dir, values.max_batches or None
-    ):
-        examples.append(example)
-        yield f"{example.reference}\t{example.output}".replace("\n", " ")
+    problem = job.decoder.problem
+    what = (Split(values.split), values.data_dir, values.max_batches or None)
+    if values.decode_to_file:
+        examples = file_decoding.split_to_file(job, *what, values.decode_to_file)
+    else:
+        examples = file_decoding.split_to_stream(job, *what, sys.stdout)
     predictions = decoded_predictions.collect(
         examples, several_references=problem.several_references
     )
@@ -185,31 +212,41 @@ def _decode_split(
         logging.info("%s | %s | %s %s", problem.name, values.split, name, score)
 
 
-def _write(outputs: Iterator[str], path: str | None) -> None:
-    if path is None:
-        for output in outputs:
-            sys.stdout.write(output + "\n")
-        return
-    partial = f"{path}.partial"
-    with open(partial, "w", encoding="utf-8", newline="\n") as file:
-        file.writelines(output + "\n" for output in outputs)
-    os.replace(partial, path)
+def _decode_interactively(job: "file_decoding.Job") -> None:
+    from t2t_mm.decoding import file_decoding, input_lines
 
-
-def _decode_interactively(decoder: "decoder_lib.Decoder") -> None:
-    while True:
+    for number in itertools.count():
         try:
-            line = input("> ")
+            text = input("> ")
         except EOFError:
             return
-        if not line.strip():
+        if not text.strip():
             return
-        try:
-            value = decoder.problem.read_input(line)
-        except (OSError, ValueError) as error:
-            sys.stdout.write(f"{error}\n")
-            continue
-        sys.stdout.write(decoder.decode([value])[0] + "\n")
+        line = input_lines.Line(number, text)
+        file_decoding.lines_to_stream(job, [[line]], sys.stdout)
+
+
+def _score_file(values: flags.FlagValues, name: str) -> None:
+    from t2t_mm.decoding import input_lines, loading, output_scorer, score_lines
+
+    choice = next(iter(values.checkpoint_path), None)
+    model = loading.load_model(values.output_dir, choice)
+    problem = loading.problem_of(model, name, values.output_dir)
+    scorer = output_scorer.OutputScorer(model, problem, vocab_dir=values.output_dir)
+    scores = score_lines.score(
+        scorer,
+        problem,
+        input_lines.of_file(values.score_file),
+        has_inputs=model.has_inputs(name),
+        output_format=values.output_format,
+    )
+    if values.decode_to_file is None:
+        sys.stdout.writelines(score + "\n" for score in scores)
+        return
+    partial = f"{values.decode_to_file}.partial"
+    with open(partial, "w", encoding="utf-8", newline="\n") as file:
+        file.writelines(score + "\n" for score in scores)
+    os.replace(partial, values.decode_to_file)
 
 
 def run() -> None:

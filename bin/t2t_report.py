@@ -1,6 +1,5 @@
 """t2t-report: makes a folder to look at from a run."""
 
-import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -67,9 +66,9 @@ def main(argv: Sequence[str]) -> None:
     )
     description = run_folder.read(values.output_dir)
     run_folder.check_vocabularies(description, values.data_dir)
-    names = _select_problems(description, values.problem)
+    names = common.select_problems_of_run(description, values.problem)
     common.import_tensorflow(values)
-    _silence_retracing_advice()
+    common.silence_retracing_advice()
     from t2t_mm.reporting import report, samples  # late: it imports TensorFlow
 
     path = report.write(
@@ -84,29 +83,6 @@ def main(argv: Sequence[str]) -> None:
         ),
     )
     sys.stdout.write(path + "\n")
-
-
-def _silence_retracing_advice() -> None:
-    """Every problem has a graph of its own here, which TensorFlow takes for a slip."""
-    import tensorflow as tf  # late: not before `import_tensorflow`
-
-    tf.get_logger().setLevel(logging.ERROR)
-
-
-def _select_problems(
-    description: run_folder.RunDescription, patterns: Sequence[str]
-) -> list[str]:
-    """Returns the problems of the run that --problem stands for; all by default."""
-    if not patterns:
-        return sorted(description.problems)
-    names = common.select_problems(patterns)
-    others = [name for name in names if name not in description.problems]
-    if others:
-        raise LookupError(
-            f"The run did not train on {', '.join(others)}. It knows: "
-            f"{', '.join(sorted(description.problems))}."
-        )
-    return names
 
 
 def run() -> None:

@@ -4,7 +4,14 @@ from t2t_mm.hparams import (
     multimodel,
     multimodel_ablations,
     multimodel_t2t,
+    ranges,
     transformer,
 )
 
-__all__ = ["multimodel", "multimodel_ablations", "multimodel_t2t", "transformer"]
+__all__ = [
+    "multimodel",
+    "multimodel_ablations",
+    "multimodel_t2t",
+    "ranges",
+    "transformer",
+]

@@ -1,6 +1,11 @@
 """One model for many tasks and modalities, on TensorFlow 2."""
 
+import os
 import pathlib
+import typing
+
+if typing.TYPE_CHECKING:
+    from t2t_mm import trained_model
 
 __version__ = "0.1.0"
 
@@ -9,3 +14,30 @@ __version__ = "0.1.0"
 _PACKAGE_DIR = pathlib.Path(__file__).parent
 if not (_PACKAGE_DIR / "problems").is_dir():
     __path__.append(str(_PACKAGE_DIR.parent))
+
+
+def load(
+    output_dir: str | os.PathLike[str],
+    *,
+    checkpoint_path: str | None = None,
+    usr_dir: str | None = None,
+) -> "trained_model.TrainedModel":
+    """Returns the model of a run, to decode, score and evaluate with.
+
+    Imports TensorFlow, which `import t2t_mm` alone does not.
+
+    Args:
+      output_dir: folder of the run.
+      checkpoint_path: prefix of a checkpoint's files, such as "run/ckpt-1000", or
+        "best"; the newest of the run if None.
+      usr_dir: folder of your own registrations, if the run needs them.
+
+    Raises:
+      FileNotFoundError: if there is no run or no checkpoint.
+      LookupError: if the run's model, a problem or a modality is not registered.
+    """
+    from t2t_mm import trained_model  # late: it imports TensorFlow
+
+    return trained_model.load(
+        output_dir, checkpoint_path=checkpoint_path, usr_dir=usr_dir
+    )

@@ -427,6 +427,22 @@ def _type_message(field: str, kind: Any, value: Any) -> str:
     return f"`{field}` must be of type {wanted}; got {value!r}."
 
 
+def check_field(field: str, value: Any, hparams_cls: type) -> Any:
+    """Returns a value as the type of a field.
+
+    Raises:
+      ValueError: if there is no such field (with the closest ones), or the value is of
+        another type.
+    """
+    kinds = field_types(hparams_cls)
+    if field not in kinds:
+        raise ValueError(_unknown_field(field, hparams_cls))
+    checked = coerce(value, kinds[field])
+    if checked is _WRONG_TYPE:
+        raise ValueError(_type_message(field, kinds[field], value))
+    return checked
+
+
 def parse_overrides(text: str, hparams_cls: type) -> dict[str, Any]:
     """Parses "hidden_size=128,kernel_sizes=(3,3)" by the types of the fields.
 
@@ -450,6 +466,18 @@ def parse_overrides(text: str, hparams_cls: type) -> dict[str, Any]:
             raise ValueError(f"`{field}` is given twice in '{text}'.")
         overrides[field] = _parse_value(field, literal, kinds[field])
     return overrides
+
+
+def check_names(values: Mapping[str, Any], config_cls: type) -> dict[str, Any]:
+    """Returns values by the names of fields, if they are some.
+
+    Raises:
+      ValueError: for a field that does not exist (with the closest ones).
+    """
+    for field in values:
+        if field not in field_types(config_cls):
+            raise ValueError(_unknown_field(field, config_cls))
+    return dict(values)
 
 
 def _unknown_field(field: str, hparams_cls: type) -> str:
@@ -600,13 +628,9 @@ def _check_all_effective(targets: Mapping[str, type]) -> None:
 
 
 def _checked_fields(values: dict[str, Any], hparams_cls: type) -> dict[str, Any]:
-    kinds = field_types(hparams_cls)
-    for field, value in values.items():
-        if field not in kinds:
-            raise ValueError(_unknown_field(field, hparams_cls))
-        if coerce(value, kinds[field]) is _WRONG_TYPE:
-            raise ValueError(_type_message(field, kinds[field], value))
-    return {field: coerce(value, kinds[field]) for field, value in values.items()}
+    return {
+        field: check_field(field, value, hparams_cls) for field, value in values.items()
+    }
 
 
 def resolve(

@@ -1,6 +1,7 @@
 """Base class of modalities: nets between raw data and the space of the body."""
 
 import abc
+import re
 from collections.abc import Callable, Collection, Mapping
 from typing import ClassVar, NamedTuple
 
@@ -58,11 +59,15 @@ class Modality(tf.Module, abc.ABC):
         False for class labels, which are read off the encoded inputs.
       metrics: metrics of these targets by name; a problem names those that it wants,
         of these and of the ones for ids in `training/metrics.py`.
+      id_axes: axis of the ids or classes in every variable that has one, by the
+        variable's name in the modality's scope. A warm start with another vocabulary
+        goes by it.
     """
 
     supported_roles: ClassVar[tuple[str, ...]] = (INPUTS, TARGETS)
     autoregressive: ClassVar[bool] = True
     metrics: ClassVar[Mapping[str, Metric]] = {}
+    id_axes: ClassVar[Mapping[str, int]] = {}
 
     def __init__(
         self,
@@ -138,6 +143,11 @@ class Modality(tf.Module, abc.ABC):
         if spec.vocab_size is None and any(spec.shape):
             names.append("x".join(str(size or "n") for size in spec.shape))
         return "_".join(names)
+
+    @classmethod
+    def scope(cls, spec: FeatureSpec) -> str:
+        """Returns the name scope of the instance that a feature uses."""
+        return re.sub(r"\W", "_", cls.key(spec))
 
     def bottom(
         self,

@@ -2,7 +2,6 @@
 
 import abc
 import collections
-import re
 from collections.abc import Hashable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
@@ -133,12 +132,11 @@ class Model(tf.Module, abc.ABC):
                 key = registry.MODALITIES.get(spec.modality).key(spec)
                 roles[key].add(role)
                 specs[key] = spec
-        return {
-            key: registry.MODALITIES.get(spec.modality)(
-                spec, self.hparams, roles[key], name=re.sub(r"\W", "_", key)
-            )
-            for key, spec in sorted(specs.items())
-        }
+        modalities = {}
+        for key, spec in sorted(specs.items()):
+            cls = registry.MODALITIES.get(spec.modality)
+            modalities[key] = cls(spec, self.hparams, roles[key], name=cls.scope(spec))
+        return modalities
 
     def _check_language_models(self) -> None:
         for problem, specs in self.problems.items():

@@ -194,6 +194,7 @@ PROBLEMS: Registry[type[Any]] = Registry("problem")
 MODALITIES: Registry[type[Any]] = Registry("modality")
 MODELS: Registry[type[Any]] = Registry("model")
 HPARAMS: Registry[Callable[[], Any]] = Registry("hparams set", "an")
+RANGED_HPARAMS: Registry[Callable[[Any], None]] = Registry("ranged hparams set")
 VOCABULARIES: Registry[VocabularySpec] = Registry("vocabulary")
 SCORES: Registry[type[Any]] = Registry("score")
 
@@ -201,6 +202,7 @@ register_alias = PROBLEMS.register_alias
 register_modality = MODALITIES.register
 register_model = MODELS.register
 register_hparams = HPARAMS.register
+register_ranged_hparams = RANGED_HPARAMS.register
 register_score = SCORES.register
 
 

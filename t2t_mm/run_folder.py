@@ -5,8 +5,9 @@
     *.classes.txt        names of classes that a corpus defines
     ckpt-1000.index, ... checkpoints
 
-The trainer writes it once; a resumed run and the decoder read it back, so that neither
-needs the flags of the first run again, and none reads a checkpoint as something else.
+The trainer writes it at the start, and again when the problems of the run change; a
+resumed run and the decoder read it back, so that neither needs the flags of the first
+run again, and none reads a checkpoint as something else.
 """
 
 import dataclasses
@@ -15,15 +16,18 @@ import json
 import os
 import pathlib
 import shutil
-import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from t2t_mm import hparam, problem, registry
+from absl import logging
+
+from t2t_mm import __version__, hparam, problem, registry
+from t2t_mm.data import class_targets
 from t2t_mm.features import FeatureSpec, SpaceId
 
 CONFIG_FILE = "config.json"
-_FORMAT = 2
+_FORMAT = 3
+_READABLE_FORMATS = (2, 3)  # 2 lacks what has a default in `RunDescription`
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,6 +41,10 @@ class RunDescription:
       problems: specs of "inputs" and "targets" by name of the problem.
       vocabularies: SHA-256 of each vocabulary, or list of classes, by file name.
       usr_dir: the user's registrations, or None.
+      classes: names of the classes, by the vocabulary of the feature.
+      retired: problems that the model knows and no longer trains.
+      history: what was changed, in order; each has the "step" and what happened then.
+      weights_only: whether the checkpoints have nothing but weights, to decode with.
     """
 
     model: str
@@ -45,10 +53,20 @@ class RunDescription:
     problems: Mapping[str, Mapping[str, FeatureSpec]]
     vocabularies: Mapping[str, str]
     usr_dir: str | None = None
+    classes: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
+    retired: Sequence[str] = ()
+    history: Sequence[Mapping[str, Any]] = ()
+    weights_only: bool = False
+
+    @property
+    def trained(self) -> list[str]:
+        """Names of the problems that the run trains."""
+        return [name for name in self.problems if name not in self.retired]
 
     def to_json(self) -> dict[str, Any]:
         """Returns the description as plain JSON values."""
-        return {"format": _FORMAT, **dataclasses.asdict(self)}
+        version = {"format": _FORMAT, "version": __version__}
+        return {**version, **dataclasses.asdict(self)}
 
 
 def describe(
@@ -74,6 +92,11 @@ def describe(
         problems=specs,
         vocabularies={f: _sha256(os.path.join(data_dir, f)) for f in sorted(files)},
         usr_dir=os.path.abspath(usr_dir) if usr_dir else None,
+        classes={
+            str(specs[name]["targets"].vocabulary): list(entry.class_labels(data_dir))
+            for name, entry in problems.items()
+            if isinstance(entry, class_targets.ClassTargets)
+        },
     )
 
 
@@ -81,17 +104,30 @@ def _sha256(path: str) -> str:
     return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
 
 
-def write(description: RunDescription, output_dir: str, data_dir: str) -> None:
+def write(description: RunDescription, output_dir: str, *sources: str) -> None:
     """Writes `config.json` and copies the vocabularies, each whole or not at all.
+
+    Args:
+      description: what to write.
+      output_dir: where to.
+      *sources: folders, of which the first that has a vocabulary gives it.
 
     Raises:
       PermissionError: if the folder cannot be written; says so.
     """
     os.makedirs(output_dir, exist_ok=True)
-    for name in description.vocabularies:
+    for name, sha256 in description.vocabularies.items():
+        path = os.path.join(output_dir, name)
+        if os.path.exists(path) and _sha256(path) == sha256:
+            continue
+        places = [os.path.join(folder, name) for folder in sources]
+        place = next(filter(os.path.exists, places), None)
+        if place is None:  # of a retired problem, and the run's own folder is gone
+            logging.warning("'%s' is in none of %s.", name, ", ".join(sources))
+            continue
         partial = os.path.join(output_dir, f".{name}.partial")
-        shutil.copyfile(os.path.join(data_dir, name), partial)
-        os.replace(partial, os.path.join(output_dir, name))
+        shutil.copyfile(place, partial)
+        os.replace(partial, path)
     partial = os.path.join(output_dir, f".{CONFIG_FILE}.partial")
     with open(partial, "w", encoding="utf-8") as file:
         json.dump(description.to_json(), file, indent=2)
@@ -110,7 +146,8 @@ def read(output_dir: str) -> RunDescription:
     Raises:
       FileNotFoundError: if there is none.
       LookupError: if the run used registrations that are not loaded.
-      ValueError: if the file is damaged or of another version of t2t_mm.
+      ValueError: if the file is damaged, or of a version of t2t_mm that writes it in
+        another format.
     """
     path = os.path.join(output_dir, CONFIG_FILE)
     if not os.path.exists(path):
@@ -121,16 +158,39 @@ def read(output_dir: str) -> RunDescription:
     try:
         with open(path, encoding="utf-8") as file:
             values = json.load(file)
-        if values.pop("format") != _FORMAT:
-            raise ValueError("it was written by another version of t2t_mm")
-        hparams_cls = type(registry.HPARAMS.get(values["hparams_set"])())
+    except ValueError as error:
+        raise ValueError(f"'{path}' cannot be read: {error}.") from error
+    version = values.pop("version", "of an early version")
+    found = values.pop("format", None)
+    if found not in _READABLE_FORMATS:
+        raise ValueError(
+            f"'{path}' must have format {' or '.join(map(str, _READABLE_FORMATS))} for "
+            f"this t2t_mm, {__version__}; it has {found}, of t2t_mm {version}. "
+            "Use the folder with that version, or train anew in another --output_dir."
+        )
+    try:
         return RunDescription(
             **values
-            | {"hparams": hparams_cls(**values["hparams"])}
+            | {"hparams": _read_hparams(values["hparams_set"], values["hparams"])}
             | {"problems": _specs_from_json(values["problems"])}
+            | {name: tuple(values.get(name, ())) for name in ("retired", "history")}
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"'{path}' cannot be read: {error}.") from error
+        raise ValueError(
+            f"'{path}', of t2t_mm {version}, cannot be read: {error}."
+        ) from error
+
+
+def _read_hparams(name: str, values: Mapping[str, Any]) -> hparam.HParams:
+    """Returns hparams of the type of a set; fields that are younger have defaults."""
+    hparams_cls = type(registry.HPARAMS.get(name)())
+    unknown = sorted(values.keys() - hparam.field_types(hparams_cls).keys())
+    if unknown:
+        raise ValueError(
+            f"{hparams_cls.__name__} of this t2t_mm, {__version__}, has no "
+            f"{', '.join(unknown)}; use the version that wrote it"
+        )
+    return hparams_cls(**values)
 
 
 def _specs_from_json(problems: Mapping[str, Any]) -> dict[str, dict[str, FeatureSpec]]:
@@ -144,43 +204,6 @@ def _specs_from_json(problems: Mapping[str, Any]) -> dict[str, dict[str, Feature
         }
         for name, specs in problems.items()
     }
-
-
-def check_same(old: RunDescription, new: RunDescription, output_dir: str) -> None:
-    """Checks that a run may continue another.
-
-    Raises:
-      ValueError: listing every difference.
-    """
-    lines = [
-        f"{field}: {getattr(old, field)} -> {getattr(new, field)}"
-        for field in ("model", "hparams_set")
-        if getattr(old, field) != getattr(new, field)
-    ]
-    lines += hparam.differences(old.hparams, new.hparams)
-    lines += _dict_differences("problem", old.problems, new.problems)
-    lines += _dict_differences("vocabulary", old.vocabularies, new.vocabularies)
-    if lines:
-        raise ValueError(
-            f"'{output_dir}' holds a run that differs from the one asked for:\n  "
-            + "\n  ".join(lines)
-            + "\nRepeat the first run's settings to continue it, or choose another "
-            "--output_dir."
-        )
-
-
-def _dict_differences(
-    kind: str, old: Mapping[str, Any], new: Mapping[str, Any]
-) -> list[str]:
-    lines = []
-    for name in sorted(old.keys() | new.keys()):
-        if name not in new:
-            lines.append(f"{kind} {name} is left out")
-        elif name not in old:
-            lines.append(f"{kind} {name} is added")
-        elif old[name] != new[name]:
-            lines.append(f"{kind} {name}: {old[name]} -> {new[name]}")
-    return lines
 
 
 def check_vocabularies(description: RunDescription, data_dir: str) -> None:
@@ -202,19 +225,3 @@ def check_vocabularies(description: RunDescription, data_dir: str) -> None:
                 f"{expected[:16]}..., and '{path}' has {found[:16]}...: its ids mean "
                 "other words. Use the data folder of the training run."
             )
-
-
-def latest_checkpoint(output_dir: str) -> str:
-    """Returns the path prefix of the newest checkpoint.
-
-    Raises:
-      FileNotFoundError: if there is none yet.
-    """
-    import tensorflow as tf  # late: reading a description needs none
-
-    path = tf.train.latest_checkpoint(output_dir)
-    if path is None:
-        raise FileNotFoundError(
-            f"'{output_dir}' has no checkpoint yet. Train with t2t-trainer first."
-        )
-    return typing.cast(str, path)

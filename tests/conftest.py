@@ -1,9 +1,11 @@
 import dataclasses
 
 import pytest
+import tensorflow as tf
 
 import goldens
-from t2t_mm import registry
+import tiny_models
+from t2t_mm import registry, run_folder
 from t2t_mm.data import generation
 from t2t_mm.data.options import GenerationOptions
 from t2t_mm.models.multimodel_hparams import MultiModelHParams
@@ -29,6 +31,12 @@ def pytest_terminal_summary(terminalreporter, config):
         figures = f"{absolute:.2e}  {relative:.2e}  {share:20.3f}"
         terminalreporter.line(f"{len(errors):6d}  {figures}  {fixture}")
 
+
+NUM_DEVICES = 4  # parts of the CPU, for tests of several replicas; before any test
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0],
+    [tf.config.LogicalDeviceConfiguration() for _ in range(NUM_DEVICES)],
+)
 
 DIGITS_PROBLEMS = ("copy_digits", "reverse_digits")
 
@@ -73,3 +81,43 @@ def small_hparams():
         learning_rate_constant=3e-3,
         learning_rate_warmup_steps=3,
     )
+
+
+@pytest.fixture(scope="session")
+def smallest_hparams(registrations):
+    """A Transformer of one layer, which is traced in no time."""
+    return dataclasses.replace(
+        registry.HPARAMS.get("transformer_tiny")(),
+        batch_size=128,
+        max_buckets=2,
+        hidden_size=8,
+        filter_size=12,
+        num_heads=2,
+        num_hidden_layers=1,
+    )
+
+
+@pytest.fixture(scope="session")
+def untrained_run_dir(digits_dir, tmp_path_factory):
+    """A run for text, pictures and sound whose weights are random numbers."""
+    folder = str(tmp_path_factory.mktemp("untrained"))
+    hparams = tiny_models.make_hparams(
+        "transformer_tiny", num_hidden_layers=1, batch_size=128, max_buckets=1
+    )
+    names = ("copy_digits", "mini_speech", "mnist")
+    description = run_folder.describe(
+        model="transformer",
+        hparams_set="transformer_tiny",
+        hparams=hparams,
+        problems={name: registry.problem(name) for name in names},
+        data_dir=digits_dir,
+    )
+    run_folder.write(description, folder, digits_dir)
+    model_cls = registry.MODELS.get("transformer")
+    model = model_cls(hparams, description.problems, seed=1, name="transformer")
+    tiny_models.perturb(model)
+    checkpoint = tf.train.Checkpoint(model=model)
+    tf.train.CheckpointManager(
+        checkpoint, folder, max_to_keep=1, checkpoint_name="ckpt"
+    ).save(checkpoint_number=7)
+    return folder

@@ -82,6 +82,19 @@ def test_a_key_names_the_modality(name):
     assert cls.key(SPECS[name]).startswith(name)
 
 
+@pytest.mark.parametrize(("name", "changes"), NETS)
+def test_axes_of_ids_are_declared(name, changes):
+    size = SPECS[name].vocab_size  # no other size is the same
+    net = _make(name, **changes)
+    axes = {}
+    for variable in net.variables:
+        if size is not None and size in variable.shape:
+            inner = variable.name.removesuffix(":0").partition("/")[2]
+            axes[inner] = list(variable.shape).index(size)
+
+    assert axes.items() <= net.id_axes.items()
+
+
 @pytest.mark.parametrize(("name", "changes"), _of(INPUTS))
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_bottom_embeds_in_the_space_of_the_body(name, changes, dtype):

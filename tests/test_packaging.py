@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 SUBPACKAGES = ("bin", "hparams", "problems")
 SCRIPTS = dict(
     re.findall(
-        r'"(t2t-\w+) = (t2t_mm\.bin\.\w+):run"',
+        r'"(t2t-[\w-]+) = (t2t_mm\.bin\.\w+):run"',
         (ROOT / "setup.py").read_text(encoding="utf-8"),
     )
 )
@@ -76,12 +76,17 @@ def test_every_folder_of_modules_is_a_package():
             assert (module.parent / "__init__.py").exists(), module
 
 
-def test_the_four_commands_are_installed():
+def test_the_commands_are_installed():
     assert sorted(SCRIPTS) == [
+        "t2t-avg-checkpoints",
+        "t2t-bleu",
         "t2t-datagen",
         "t2t-decoder",
+        "t2t-eval",
+        "t2t-extract",
         "t2t-report",
         "t2t-trainer",
+        "t2t-translate-all",
     ]
 
 
@@ -110,7 +115,7 @@ def test_help_is_fast(script):
 
     assert done.returncode == 0, done.stderr
     assert script in done.stdout
-    assert "--data_dir" in done.stdout
+    assert "--[no]debug" in done.stdout
     assert seconds < MOST_CPU_SECONDS
 
 
@@ -134,6 +139,11 @@ TRAINER_FOLDERS = ("--data_dir=x", "--output_dir=x")
         (
             "t2t-decoder",
             ["--problem=copy_digit", "--output_dir=x", "--decode_from_file=x"],
+            "'copy_digits'",
+        ),
+        (
+            "t2t-extract",
+            ["--problem=copy_digit", "--output_dir=x", "--to=y"],
             "'copy_digits'",
         ),
     ],

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from absl import logging
 from etils import epy
 
 from t2t_mm import hparam, problem
@@ -34,6 +35,7 @@ def encode_batch(
     samples: Sequence[Any],
     data_dir: str,
     hparams: hparam.HParams,
+    max_size: int | None = None,
 ) -> Iterator[InputBatch]:
     """Yields raw inputs as padded batches.
 
@@ -46,9 +48,12 @@ def encode_batch(
       samples: what `problem.read_input` returns: texts, images or waveforms.
       data_dir: folder of the vocabulary.
       hparams: sizes of batches.
+      max_size: longer texts are cut to this many ids; None for none.
     """
     varies = planning.feature_varies(problem, data_dir)[0]
     encoded = [problem.encode_inputs(sample, data_dir) for sample in samples]
+    if varies and problem.record_types["inputs"] == "int64":
+        encoded = [_cut(ids, max_size or len(ids)) for ids in encoded]
     lengths = np.array([problem.inputs_length(inputs) for inputs in encoded], np.int64)
     padded = np.array([_next_rung(n) if varies else n for n in lengths], np.int64)
     for positions, padded_length in _groups(problem, padded, varies, hparams):
@@ -60,6 +65,7 @@ def encode_prompts(
     prompts: Sequence[Any],
     data_dir: str,
     hparams: hparam.HParams,
+    max_size: int | None = None,
 ) -> Iterator[InputBatch]:
     """Yields beginnings of targets as padded batches; they may be empty.
 
@@ -68,8 +74,12 @@ def encode_prompts(
       prompts: what `problem.read_input` returns: texts.
       data_dir: folder of the vocabulary.
       hparams: sizes of batches.
+      max_size: of longer prompts, the last ids are kept; None for all.
     """
-    encoded = [_encode_prompt(problem, prompt, data_dir) for prompt in prompts]
+    encoded = [
+        _encode_prompt(problem, prompt, data_dir)[-(max_size or 0) :]
+        for prompt in prompts
+    ]
     padded = np.array([_next_rung(len(ids)) for ids in encoded], np.int64)
     for positions, padded_length in _groups(problem, padded, True, hparams):
         ids = np.zeros([len(positions), padded_length], np.int32)
@@ -84,6 +94,16 @@ def encode_prompts(
 def _encode_prompt(problem: problem.Problem, prompt: Any, data_dir: str) -> list[int]:
     ids = problem.encode_targets(prompt, data_dir)
     return ids[:-1] if ids[-1:] == [EOS_ID] else ids
+
+
+def _cut(ids: list[int], max_size: int) -> list[int]:
+    """Returns ids that are no more than that, and end as before."""
+    if len(ids) <= max_size:
+        return ids
+    logging.warning(
+        "An input of %d ids is cut to %d, `max_input_size`.", len(ids), max_size
+    )
+    return [*ids[: max_size - 1], ids[-1]]
 
 
 def _groups(

@@ -195,6 +195,25 @@ def _parse_point(item: str, text: str, problems: Iterable[str]) -> tuple[int, Ra
     return int(step), weights
 
 
+def restrict(text: str, problems: Iterable[str]) -> str:
+    """Returns a mixing without what it says of other problems.
+
+    A schedule that does not draw any of `problems` at some step becomes "equal".
+    """
+    names = set(problems)
+    if text.partition(" ")[0] in ("step", "linear"):
+        pairs = re.findall(r"(\S+)=(\S+)", text)
+        others = [f"{name}={weight}" for name, weight in pairs if name not in names]
+        words = [word for word in text.split(" ") if word not in others]
+        shares = [re.findall(r"=(\S+)", p) for p in " ".join(words).split("@")[1:]]
+        is_drawn = all(any(map(float, weights)) for weights in shares)
+        return " ".join(words) if is_drawn else "equal"
+    if ":" not in text or re.match(r"(temperature|capped|adaptive):", text):
+        return text
+    items = [item.strip() for item in text.split(",")]
+    return ",".join(item for item in items if item.rpartition(":")[0] in names)
+
+
 def check_problem(name: str, field: str, problems: Iterable[str]) -> None:
     """Raises `ValueError` unless `name`, in the value of a field, is of a problem."""
     problems = sorted(problems)

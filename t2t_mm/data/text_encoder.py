@@ -68,6 +68,11 @@ class TextEncoder(abc.ABC):
     def sha256(self) -> str:
         """Fingerprint: encoders with the same one give the same ids."""
 
+    @property
+    @abc.abstractmethod
+    def texts(self) -> list[str]:
+        """What the ids stand for; "<pad>", "</s>" and "<0x0A>" stand for no letters."""
+
     @abc.abstractmethod
     def encode(self, text: str) -> list[int]:
         """Returns the ids of a text, without one that ends the sequence."""
@@ -95,6 +100,12 @@ class ByteTextEncoder(TextEncoder):
     def sha256(self) -> str:
         """Fingerprint: encoders with the same one give the same ids."""
         return hashlib.sha256(b"bytes").hexdigest()
+
+    @property
+    def texts(self) -> list[str]:
+        """What the ids stand for: characters for those that ASCII prints."""
+        names = [chr(b) if 32 <= b < 127 else f"<0x{b:02X}>" for b in range(NUM_BYTES)]
+        return ["<pad>", "</s>", *names]
 
     def encode(self, text: str) -> list[int]:
         """Returns the ids of a text, without one that ends the sequence."""
@@ -151,6 +162,12 @@ class SubwordTextEncoder(TextEncoder):
         """Fingerprint of the vocabulary file."""
         return self._sha256
 
+    @property
+    def texts(self) -> list[str]:
+        """What the ids stand for, spaces included."""
+        pieces = map(self._processor.id_to_piece, range(self.vocab_size))
+        return [_unescape(piece.replace(_SPACE_SYMBOL, " ")) for piece in pieces]
+
     def encode(self, text: str) -> list[int]:
         """Returns the ids of a text, without one that ends the sequence.
 
@@ -175,8 +192,7 @@ class SubwordTextEncoder(TextEncoder):
         """Returns the text of ids; bytes that are not UTF-8 become U+FFFD."""
         text = self._processor.decode(strip_reserved(ids))
         # A space that the vocabulary has only as bytes comes back as its symbol.
-        text = text.replace(_SPACE_SYMBOL, " ")
-        return _TO_UNESCAPE.sub(lambda match: _UNESCAPES[match[0]], text)
+        return _unescape(text.replace(_SPACE_SYMBOL, " "))
 
 
 class _WordIds(dict[str, list[int]]):
@@ -214,6 +230,11 @@ class ClassLabelEncoder(TextEncoder):
     def sha256(self) -> str:
         """Fingerprint: encoders with the same one give the same ids."""
         return hashlib.sha256("\n".join(self._class_labels).encode()).hexdigest()
+
+    @property
+    def texts(self) -> list[str]:
+        """Names of the classes."""
+        return list(self._class_labels)
 
     def encode(self, text: str) -> list[int]:
         """Returns the id of the class named `text`.
@@ -313,6 +334,10 @@ def _escape(text: str) -> str:
         return text
     _to_utf8(text)
     return _TO_ESCAPE.sub(lambda match: _ESCAPES[match[0]], text)
+
+
+def _unescape(text: str) -> str:
+    return _TO_UNESCAPE.sub(lambda match: _UNESCAPES[match[0]], text)
 
 
 def _to_utf8(text: str) -> bytes:

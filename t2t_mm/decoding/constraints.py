@@ -5,32 +5,36 @@ It runs in the graph beside the model; its state is part of the search's.
 """
 
 import abc
-from typing import Any
+from typing import Any, ClassVar
 
 import tensorflow as tf
 
-from t2t_mm.decoding.greedy import StepFunction
+from t2t_mm.decoding.steps import FORBIDDEN, StepFunction
 
 State = Any  # nest of tensors whose axis 0 is batch
 
-FORBIDDEN = -1e9  # as log-probability; finite, so that sums and differences are, too
-
 
 class Constraint(abc.ABC):
-    """Says at every position which ids may stand there."""
+    """Says at every position which ids may stand there.
 
-    @abc.abstractmethod
+    Attributes:
+      reads_words: whether it depends on the number of words in the input.
+    """
+
+    reads_words: ClassVar[bool] = False
+
     def count_words(self, text: str) -> int:
         """Returns the number of words in an input, as `start` wants it."""
+        return 0
 
     @abc.abstractmethod
-    def start(self, num_words: tf.Tensor, max_length: tf.Tensor) -> State:
+    def start(self, num_words: tf.Tensor, max_lengths: tf.Tensor) -> State:
         """Returns the state before the first position.
 
         Args:
           num_words: `[batch]` int32, number of words in the input of each row.
-          max_length: `[]` int32, the largest number of ids, the one that ends a
-            sequence included; at least `least_length(num_words)`.
+          max_lengths: `[batch]` int32, the largest number of ids of each row, the one
+            that ends it included; at least `least_length(num_words)`.
         """
 
     @abc.abstractmethod
@@ -53,7 +57,7 @@ def constrain(step_function: StepFunction, constraint: Constraint) -> StepFuncti
     """Returns a step function that scores only what a constraint allows.
 
     Args:
-      step_function: as for `greedy_search`.
+      step_function: the step inside.
       constraint: what to keep to.
 
     Returns:

@@ -1,22 +1,41 @@
 """From a trained model to texts, classes and whatever else modalities predict."""
 
 import dataclasses
-import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from t2t_mm import averaging, registry, run_folder
 from t2t_mm import model as model_lib
 from t2t_mm import problem as problem_lib
 from t2t_mm.data import encoding, pipeline, vocabulary
-from t2t_mm.decoding import constraints, greedy, tree_constraint
+from t2t_mm.decoding import (
+    beam,
+    constraints,
+    listed_constraint,
+    loading,
+    searcher,
+    tree_constraint,
+)
 from t2t_mm.decoding.decode_config import DecodeConfig
-from t2t_mm.features import Split
+from t2t_mm.features import EOS_ID, Split
 
-_NUM_WORDS = "num_words"  # `[batch]` int32, of the inputs, for constraints
+
+class Hypothesis(NamedTuple):
+    """One output of an input.
+
+    Attributes:
+      text: the output; of a language model, what follows the prompt.
+      ids: its ids with the one that ends it, or what the modality predicts if its
+        targets are no ids.
+      score: log-probability over ((5 + length) / 6)^alpha, of a class plain
+        log-probability; None if targets are no ids.
+    """
+
+    text: str
+    ids: list[Any]
+    score: float | None
 
 
 class Decoded(NamedTuple):
@@ -27,12 +46,14 @@ class Decoded(NamedTuple):
         the batch for ids and frames; of a language model, the ids of the prompt.
       reference: the true target as text, such as the name of a class; of a language
         model, what is left of it after the prompt.
-      output: the model's.
+      output: the model's best.
+      results: all that was asked for, with ids and scores.
     """
 
     inputs: np.ndarray
     reference: str
     output: str
+    results: Sequence[Hypothesis] = ()
 
 
 class Decoder:
@@ -43,6 +64,7 @@ class Decoder:
 
     Attributes:
       problem: the problem.
+      config: how to decode.
     """
 
     def __init__(
@@ -52,6 +74,7 @@ class Decoder:
         *,
         config: DecodeConfig,
         vocab_dir: str,
+        ensemble: Sequence[model_lib.Model] = (),
     ) -> None:
         """Creates a decoder.
 
@@ -60,11 +83,15 @@ class Decoder:
           problem: one of those that the model was built for.
           config: how to decode.
           vocab_dir: folder of the problem's vocabulary.
+          ensemble: further models; the mean of the probabilities decides.
+
+        Raises:
+          ValueError: if the options of decoding do not fit the problem.
         """
         vocabulary.choose_as_trained(problem, model.problems[problem.name])
         self._model = model
         self.problem = problem
-        self._config = config
+        self.config = config
         self._vocab_dir = vocab_dir
         hparams = model.hparams
         if config.batch_size:
@@ -75,26 +102,37 @@ class Decoder:
             )
         self._hparams = hparams
         self._has_inputs = model.has_inputs(problem.name)
-        self._constraint = self._make_constraint() if config.constrained else None
-        signature = self._without_targets(model.signature(problem.name))
-        if self._constraint is not None:
-            signature[_NUM_WORDS] = tf.TensorSpec([None], tf.int32, _NUM_WORDS)
-        self._predict = tf.function(
-            self._predict_targets,
-            input_signature=[signature, tf.TensorSpec([None], tf.bool)],
+        self._constraint = self._make_constraint()
+        search = searcher.Searcher(
+            [model, *ensemble],
+            problem.name,
+            config=config,
+            constraint=self._constraint,
+        )
+        self._feature_names = search.signature().keys()
+        self._search = tf.function(
+            search.__call__,
+            input_signature=[search.signature(), tf.TensorSpec([None], tf.bool)],
         )
 
-    def _make_constraint(self) -> constraints.Constraint:
-        vocab_size = self._model.target_modality(self.problem.name).spec.vocab_size
-        return tree_constraint.of_problem(self.problem, self._vocab_dir, vocab_size)
-
-    def _without_targets(self, features: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns what decoding starts from; without inputs, `targets` is a prompt."""
-        return {
-            name: value
-            for name, value in features.items()
-            if not (self._has_inputs and name.startswith("targets"))
-        }
+    def _make_constraint(self) -> constraints.Constraint | None:
+        name = self.problem.name
+        vocab_size = self._model.target_modality(name).spec.vocab_size
+        if self.config.constrained:
+            return tree_constraint.of_problem(self.problem, self._vocab_dir, vocab_size)
+        if not self.config.allowed_outputs:
+            return None
+        if not self._has_inputs:
+            raise ValueError(
+                f"`allowed_outputs` needs inputs; {name} continues beginnings of texts."
+            )
+        return listed_constraint.of_problem(
+            self.problem,
+            self.config.allowed_outputs,
+            self._vocab_dir,
+            vocab_size,
+            are_sequences=self._model.is_autoregressive(name),
+        )
 
     @property
     def gives_ids(self) -> bool:
@@ -109,7 +147,7 @@ class Decoder:
         problem_name: str,
         *,
         config: DecodeConfig,
-        checkpoint_path: str | None = None,
+        checkpoint_path: str | Sequence[str] | None = None,
     ) -> "Decoder":
         """Rebuilds the model of a run and restores a checkpoint of it.
 
@@ -117,73 +155,77 @@ class Decoder:
           output_dir: folder of the run.
           problem_name: one of the problems of the run.
           config: how to decode.
-          checkpoint_path: the newest of the run if None.
+          checkpoint_path: which one, see `checkpoint_choice`; the newest if None.
+            Several are an ensemble.
 
         Raises:
           FileNotFoundError: if there is no run or no checkpoint.
           LookupError: if the run has no such problem.
         """
-        model = load_model(output_dir, checkpoint_path)
-        problem = registry.problem(problem_name)
-        if problem.name not in model.problems:
-            raise LookupError(
-                f"The model in '{output_dir}' was not trained on {problem.name}. It "
-                f"knows: {', '.join(sorted(model.problems))}."
-            )
-        return cls(model, problem, config=config, vocab_dir=output_dir)
-
-    def _predict_targets(
-        self, features: Mapping[str, tf.Tensor], is_filler: tf.Tensor
-    ) -> tf.Tensor:
-        """Returns ids `[batch, length]` int32, or what the modality predicts."""
-        model, name = self._model, self.problem.name
-        if not model.is_autoregressive(name):
-            return model.predict(features, problem=name)
-        encoded = model.encode(features, problem=name).embedded
-        prompts = None if self._has_inputs else features["targets"]
-        given = encoded.values if prompts is None else prompts
-        max_length = tf.shape(given)[1] + self._config.extra_length
-        constraint = self._constraint
-        if constraint is not None:
-            least = constraint.least_length(features[_NUM_WORDS])
-            max_length = tf.maximum(max_length, tf.reduce_max(least))
-        state = model.init_state(
-            encoded, features[model_lib.SPACE_ID], max_length=max_length
+        paths: Sequence[str | None] = (
+            [checkpoint_path]
+            if checkpoint_path is None or isinstance(checkpoint_path, str)
+            else checkpoint_path
         )
-        step: greedy.StepFunction = functools.partial(model.decode_step, problem=name)
-        if constraint is not None:
-            step = constraints.constrain(step, constraint)
-            state = (state, constraint.start(features[_NUM_WORDS], max_length))
-        return greedy.greedy_search(
-            step,
-            state,
-            is_filler=is_filler,
-            max_length=max_length,
-            prompts=prompts,
+        model, *ensemble = (loading.load_model(output_dir, path) for path in paths)
+        problem = loading.problem_of(model, problem_name, output_dir)
+        return cls(
+            model, problem, config=config, vocab_dir=output_dir, ensemble=ensemble
         )
 
     def _decode_batch(
-        self, features: Mapping[str, tf.Tensor], is_filler: np.ndarray
-    ) -> list[str]:
-        inputs = self._without_targets(features)
-        prepared = self._model.prepare(inputs, self.problem.name)
-        if self._constraint is not None:
-            rows = features["inputs"].numpy().tolist()
-            texts = [self.problem.decode_inputs(row, self._vocab_dir) for row in rows]
-            counts = [self._constraint.count_words(text) for text in texts]
-            prepared[_NUM_WORDS] = tf.constant(counts, tf.int32)
-        rows = self._predict(prepared, tf.constant(is_filler)).numpy()
-        if self._has_inputs:
-            return [self._to_text(row) for row in rows]
-        lengths = features["targets_length"].numpy()
-        ends = lengths + self._config.extra_length
+        self,
+        features: Mapping[str, tf.Tensor],
+        is_filler: np.ndarray,
+        numbers: np.ndarray,
+    ) -> list[list[Hypothesis]]:
+        """Returns the outputs of each row, the best first.
+
+        Args:
+          features: a batch; `targets` are read as prompts of a language model only.
+          is_filler: `[batch]`, rows whose outputs are of no account.
+          numbers: `[batch]`, which input each row is, for samples.
+        """
+        prepared = self._model.prepare(features, self.problem.name)
+        prepared[searcher.NUM_WORDS] = self._count_words(features, len(numbers))
+        prepared[searcher.NUMBERS] = tf.constant(numbers, tf.int32)
+        prepared = {name: prepared[name] for name in self._feature_names}
+        found = self._search(prepared, tf.constant(is_filler))
+        if not isinstance(found, searcher.Found):
+            rows = found.numpy().tolist()
+            return [[Hypothesis(self._to_text(row), row, None)] for row in rows]
+        prompts = np.zeros(len(numbers), np.int32)
+        if not self._has_inputs:
+            prompts = features["targets_length"].numpy()
+        all_ids, all_scores = found.ids.numpy(), found.scores.numpy()
         return [
-            self._continuation(row[:end], length)
-            for row, length, end in zip(rows, lengths, ends, strict=True)
+            [
+                self._hypothesis(ids[i], float(scores[i]), int(prompt))
+                for i in range(len(scores))
+                if i == 0 or scores[i] > beam.NO_SCORE
+            ]
+            for ids, scores, prompt in zip(all_ids, all_scores, prompts, strict=True)
         ]
 
-    def _to_text(self, row: np.ndarray) -> str:
-        return self.problem.decode_targets(row.tolist(), self._vocab_dir)
+    def _count_words(self, features: Mapping[str, tf.Tensor], rows: int) -> tf.Tensor:
+        """Returns how many words inputs have, if a constraint depends on it."""
+        if self._constraint is None or not self._constraint.reads_words:
+            return tf.zeros([rows], tf.int32)
+        ids = features["inputs"].numpy().tolist()
+        texts = [self.problem.decode_inputs(row, self._vocab_dir) for row in ids]
+        return tf.constant([self._constraint.count_words(text) for text in texts])
+
+    def _hypothesis(self, ids: np.ndarray, score: float, prompt: int) -> Hypothesis:
+        """Returns an output without the prompt of so many ids."""
+        text = self._continuation(ids, prompt) if prompt else self._to_text(ids)
+        ids = ids[prompt:]
+        ends = np.flatnonzero(ids == EOS_ID)
+        if ends.size:
+            ids = ids[: ends[0] + 1]
+        return Hypothesis(text, ids.tolist(), score)
+
+    def _to_text(self, row: Sequence[Any] | np.ndarray) -> str:
+        return self.problem.decode_targets(list(row), self._vocab_dir)
 
     def _continuation(self, row: np.ndarray, prompt_length: int) -> str:
         """Returns the text of ids after the first `prompt_length`.
@@ -194,44 +236,103 @@ class Decoder:
         return self._to_text(row).removeprefix(prompt)
 
     def decode(self, inputs: Sequence[Any]) -> list[str]:
-        """Returns one output for every raw input, in their order.
+        """Returns the best output for every raw input, in their order.
 
         Args:
           inputs: what `problem.read_input` returns: texts, images or waveforms. Of a
             language model they are prompts, which may be empty.
         """
         outputs = [""] * len(inputs)
-        encode = encoding.encode_batch if self._has_inputs else encoding.encode_prompts
-        batches = encode(self.problem, inputs, self._vocab_dir, self._hparams)
-        for positions, features in batches:
-            texts = self._decode_batch(features, positions == pipeline.FILLER)
-            for position, text in zip(positions, texts, strict=True):
-                if position != pipeline.FILLER:
-                    outputs[position] = text
+        for position, results in self.search(inputs):
+            outputs[position] = results[0].text
         return outputs
 
+    def search(
+        self, inputs: Sequence[Any], *, numbers: Sequence[int] | None = None
+    ) -> Iterator[tuple[int, list[Hypothesis]]]:
+        """Yields positions of raw inputs and their outputs, a batch after the other.
+
+        Args:
+          inputs: as of `decode`.
+          numbers: a number for each input, for samples: an input has the same ones
+            wherever it stands if its number is the same; the positions if None.
+        """
+        number_of = np.arange(len(inputs)) if numbers is None else np.array(numbers)
+        encode = encoding.encode_batch if self._has_inputs else encoding.encode_prompts
+        for positions, features in encode(
+            self.problem,
+            inputs,
+            self._vocab_dir,
+            self._hparams,
+            max_size=self.config.max_input_size,
+        ):
+            is_filler = positions == pipeline.FILLER
+            results = self._decode_batch(features, is_filler, number_of[positions])
+            for row in np.flatnonzero(~is_filler):
+                yield int(positions[row]), results[row]
+
+    def check_input(self, value: Any) -> None:
+        """Raises `ValueError` for a raw input that cannot be encoded."""
+        encode = (
+            self.problem.encode_inputs
+            if self._has_inputs
+            else self.problem.encode_targets
+        )
+        encode(value, self._vocab_dir)
+
     def decode_split(
-        self, split: Split, data_dir: str, max_batches: int | None = None
+        self,
+        split: Split,
+        data_dir: str,
+        max_batches: int | None = None,
+        *,
+        known: Mapping[int, Sequence[Hypothesis]] | None = None,
     ) -> Iterator[Decoded]:
         """Yields the examples of a split with the model's outputs.
 
         A language model continues the first half of each target.
 
+        Args:
+          split: which.
+          data_dir: folder of the records.
+          max_batches: only so many batches of them.
+          known: results of some examples, by their numbers from 0; they are not
+            decoded again.
+
         Raises:
           FileNotFoundError: if the split has not been generated.
           ValueError: if it was made with another vocabulary.
         """
-        read = self._example if self._has_inputs else self._prompted_example
+        first_number = 0
         for features in pipeline.eval_dataset(
             self.problem, split, data_dir, self._hparams, max_batches
         ):
-            is_filler = features["targets_length"].numpy() == 0
+            rows = np.flatnonzero(features["targets_length"].numpy())
+            numbers = np.zeros(len(features["targets_length"]), np.int32)
+            numbers[rows] = first_number + np.arange(len(rows))
+            first_number += len(rows)
+            yield from self._decode_examples(features, rows, numbers, known or {})
+
+    def _decode_examples(
+        self,
+        features: Mapping[str, tf.Tensor],
+        rows: np.ndarray,
+        numbers: np.ndarray,
+        known: Mapping[int, Sequence[Hypothesis]],
+    ) -> Iterator[Decoded]:
+        """Yields what is made of some rows of a batch."""
+        read = self._example if self._has_inputs else self._prompted_example
+        results: Mapping[int, Sequence[Hypothesis]] = known
+        if not known.keys() >= set(numbers[rows].tolist()):
+            is_filler = np.isin(np.arange(len(numbers)), rows, invert=True)
             given = features if self._has_inputs else _first_halves(features)
-            outputs = self._decode_batch(given, is_filler)
-            rows = {name: value.numpy() for name, value in features.items()}
-            for row in np.flatnonzero(~is_filler):
-                example = {name: values[row] for name, values in rows.items()}
-                yield Decoded(*read(example), outputs[row])
+            found = self._decode_batch(given, is_filler, numbers)
+            results = {int(numbers[row]): found[row] for row in rows} | dict(known)
+        values = {name: value.numpy() for name, value in features.items()}
+        for row in rows:
+            example = {name: value[row] for name, value in values.items()}
+            of_example = results[int(numbers[row])]
+            yield Decoded(*read(example), of_example[0].text, of_example)
 
     def _example(self, example: Mapping[str, np.ndarray]) -> tuple[np.ndarray, str]:
         """Returns inputs and reference of a row of a batch."""
@@ -256,59 +357,3 @@ def _first_halves(features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     targets = features["targets"]
     is_given = tf.sequence_mask(lengths, tf.shape(targets)[1], targets.dtype)
     return {"targets": targets * is_given, "targets_length": lengths}
-
-
-def load_model(output_dir: str, checkpoint_path: str | None = None) -> model_lib.Model:
-    """Returns the model of a run with the variables of a checkpoint.
-
-    If the run keeps an average of its weights, that is what they are.
-
-    Args:
-      output_dir: folder of the run.
-      checkpoint_path: prefix of the checkpoint's files; the newest if None.
-
-    Raises:
-      FileNotFoundError: if there is no run or no checkpoint.
-      LookupError: if the run's model or a modality is not registered.
-    """
-    registry.import_models()
-    description = run_folder.read(output_dir)
-    _check_registrations(description, output_dir)
-    path = checkpoint_path or run_folder.latest_checkpoint(output_dir)
-    model = registry.MODELS.get(description.model)(
-        description.hparams, description.problems, name=description.model
-    )
-    average, parts = None, {}
-    if description.hparams.ema_decay:
-        average = averaging.WeightAverage(
-            model.trainable_variables, description.hparams.ema_decay
-        )
-        parts["average"] = average
-    try:
-        status = tf.train.Checkpoint(model=model, **parts).restore(path)
-    except tf.errors.NotFoundError:
-        raise FileNotFoundError(f"There is no checkpoint '{path}'.") from None
-    # Slots and counters stay behind; every variable of the model must be there.
-    status.assert_existing_objects_matched().expect_partial()
-    if average is not None:
-        average.apply(model.trainable_variables)
-    return model
-
-
-def _check_registrations(
-    description: run_folder.RunDescription, output_dir: str
-) -> None:
-    specs = [
-        spec for features in description.problems.values() for spec in features.values()
-    ]
-    try:
-        registry.MODELS.get(description.model)
-        for spec in specs:
-            registry.MODALITIES.get(spec.modality)
-    except LookupError as error:
-        if description.usr_dir is None:
-            raise
-        raise LookupError(
-            f"{error} The run in '{output_dir}' was started with "
-            f"--t2t_usr_dir={description.usr_dir}."
-        ) from None

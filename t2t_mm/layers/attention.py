@@ -1,6 +1,9 @@
 """Multi-head dot-product attention (Vaswani et al. 2017), with caches for decoding."""
 
+import contextlib
+import contextvars
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -8,6 +11,27 @@ import tensorflow as tf
 from t2t_mm.layers import core, randomness
 
 _MASKED = -1e9  # far below any score; finite, so that a fully masked row stays finite
+
+
+_RECORD: contextvars.ContextVar[dict[str, tf.Tensor] | None] = contextvars.ContextVar(
+    "attention_record", default=None
+)
+
+
+@contextlib.contextmanager
+def recording() -> Iterator[dict[str, tf.Tensor]]:
+    """Collects the weights of all attention that is computed inside the context.
+
+    Yields:
+      `[batch, heads, length, memory_length]`, or without heads if there are none, by
+      name of the layer, in the order in which they are computed.
+    """
+    record: dict[str, tf.Tensor] = {}
+    token = _RECORD.set(record)
+    try:
+        yield record
+    finally:
+        _RECORD.reset(token)
 
 
 class KeysValues(NamedTuple):
@@ -32,6 +56,7 @@ def attention_weights(
     scores: tf.Tensor,
     bias: tf.Tensor,
     *,
+    name: str,
     dropout: float = 0.0,
     rng: randomness.RandomStream | None = None,
 ) -> tf.Tensor:
@@ -40,10 +65,14 @@ def attention_weights(
     Args:
       scores: `[..., length, memory_length]`; the result has its dtype.
       bias: float32, broadcast to the scores.
+      name: what `recording` calls them.
       dropout: probability of dropping a weight.
       rng: None outside training.
     """
     weights = tf.nn.softmax(tf.cast(scores, tf.float32) + bias)
+    record = _RECORD.get()
+    if record is not None:
+        record[name] = weights
     return randomness.dropout(tf.cast(weights, scores.dtype), dropout, rng)
 
 
@@ -99,7 +128,8 @@ class MultiHeadAttention(tf.Module):
         depth = self._hidden_size // self._num_heads
         queries = self._split_heads(self.query(x)) / math.sqrt(depth)
         scores = self._scores(queries, memory.keys, position)
-        weights = attention_weights(scores, bias, dropout=dropout, rng=rng)
+        name = self.name_scope.name.rstrip("/")
+        weights = attention_weights(scores, bias, name=name, dropout=dropout, rng=rng)
         mixed = self._mix(weights, memory.values, position)
         return self.output(self._join_heads(mixed))
 

@@ -58,7 +58,12 @@ def make_variable(
 
 def key(variable: tf.Variable) -> str:
     """Returns a variable's name as a key of what is kept about it, such as slots."""
-    return re.sub(r"[^A-Za-z0-9_]", ".", variable.name.removesuffix(":0"))
+    return key_of(variable.name.removesuffix(":0"))
+
+
+def key_of(name: str) -> str:
+    """Returns the key of the variable of a name."""
+    return re.sub(r"[^A-Za-z0-9_]", ".", name)
 
 
 def zeros(shape: Sequence[int], seed: tf.Tensor) -> tf.Tensor:

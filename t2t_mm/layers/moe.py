@@ -19,6 +19,7 @@ from t2t_mm.layers import (
 )
 
 _CAPACITY_MULTIPLE = 8
+_BUSIEST = 2.0  # of means, what the busiest expert without a limit is taken to have
 _ROUTER_VARIANCE = 0.1  # of a small initial gate (Fedus et al. 2021, section 2.4)
 
 
@@ -332,7 +333,7 @@ class MixtureOfExperts(tf.Module):
         What is allowed depends on how many positions are data. XLA needs a static
         shape: it gets all that `positions`, padding included, allow.
         """
-        if compilation.is_for_xla():
+        if compilation.needs_static_shapes():
             return tf.minimum(self._allowed(positions), positions)
         busiest = tf.cast(tf.reduce_max(stats.load), tf.int32)
         needed = _round_up(tf.maximum(busiest, 1))
@@ -341,7 +342,7 @@ class MixtureOfExperts(tf.Module):
     def _allowed(self, positions: tf.Tensor) -> tf.Tensor:
         """Rows per expert that `positions` allow, `[]` int32, at least 1."""
         balanced = self._k / self._num_experts * tf.cast(positions, tf.float32)
-        allowed = tf.math.ceil(self._capacity_factor * balanced)
+        allowed = tf.math.ceil((self._capacity_factor or _BUSIEST) * balanced)
         return _round_up(tf.maximum(tf.cast(allowed, tf.int32), 1))
 
 

@@ -45,6 +45,7 @@ class ClassLabelModality(modality.Modality):
 
     supported_roles = (modality.TARGETS,)
     autoregressive = False
+    id_axes = {"classes/kernel": 1, "classes/bias": 0}
 
     def __init__(
         self,

@@ -14,6 +14,8 @@ from t2t_mm.layers import core, initializers, randomness
 class SymbolModality(modality.Modality):
     """Embedding tables for inputs and targets and a softmax (section 2.6.1)."""
 
+    id_axes = {"input": 0, "shared": 0, "softmax": 0, "target": 0}
+
     def __init__(
         self,
         spec: FeatureSpec,

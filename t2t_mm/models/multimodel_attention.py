@@ -109,7 +109,9 @@ class SimpleAttention(tf.Module):
         queries = mixed / math.sqrt(mixed.shape[2])
         scores = tf.matmul(queries, source.values, transpose_b=True)
         bias = attention.padding_bias(source.mask)[:, 0]
-        return tf.matmul(attention.attention_weights(scores, bias), source.values)
+        name = self.name_scope.name.rstrip("/")
+        weights = attention.attention_weights(scores, bias, name=name)
+        return tf.matmul(weights, source.values)
 
     def init_cache(self, source: Source, max_length: int) -> Source:
         """Returns the source: there is nothing else to remember."""

@@ -81,7 +81,8 @@ def _metrics(page: Page) -> list[str]:
     if page.latest:
         parts += [
             metrics_table(page.latest),
-            "<p>Metrics see the true previous targets; the samples below do not.</p>",
+            "<p>Metrics see the true previous targets; the samples below do not, nor "
+            "do scores that are called decoded_.</p>",
         ]
     else:
         parts += ["<p>The run has not been evaluated yet.</p>"]
@@ -133,7 +134,10 @@ def _problem(
     if chart:
         parts.append(_chart(chart, f"Learning curves of {problem}"))
     scores = "; ".join(f"{name} {score}" for name, score in samples.scores.items())
-    parts += [f"<p>{html.escape(scores)}</p>", samples_table(samples.samples)]
+    parts += [f"<p>{html.escape(scores)}</p>"]
+    if samples.confusion:
+        parts.append(_chart(samples.confusion, f"Which classes {problem} confuses"))
+    parts.append(samples_table(samples.samples))
     return parts
 
 

@@ -14,8 +14,9 @@ from typing import Any
 
 from absl import logging
 
+from t2t_mm import checkpoint_choice, registry, run_folder
 from t2t_mm import model as model_lib
-from t2t_mm import registry, run_folder
+from t2t_mm.decoding import decoded_predictions, loading
 from t2t_mm.decoding import decoder as decoder_lib
 from t2t_mm.decoding.decode_config import DecodeConfig
 from t2t_mm.reporting import curves, experts, page, samples
@@ -48,13 +49,13 @@ def write(
       FileNotFoundError: if there is no run, no checkpoint or no data.
     """
     description = run_folder.read(output_dir)
-    checkpoint = run_folder.latest_checkpoint(output_dir)
+    checkpoint = checkpoint_choice.newest(output_dir)
     rows = history.read(output_dir)
     recorded = curves.latest_rows(rows)
     latest = {name: recorded[name] for name in problem_names if name in recorded}
     os.makedirs(report_dir, exist_ok=True)
     charts = _draw_curves(rows, problem_names, report_dir)
-    model = decoder_lib.load_model(output_dir, checkpoint)
+    model = loading.load_model(output_dir, checkpoint)
     folders = dict(data_dir=data_dir, vocab_dir=output_dir, report_dir=report_dir)
     content = page.Page(
         title=f"{description.model}, {description.hparams_set}",
@@ -78,10 +79,11 @@ def _collect(
     selection: samples.Selection,
     **folders: str,
 ) -> samples.ProblemSamples:
+    problem = registry.problem(name)
     decoder = decoder_lib.Decoder(
         model,
-        registry.problem(name),
-        config=DecodeConfig(),
+        problem,
+        config=decoded_predictions.scoring_config(problem, DecodeConfig()),
         vocab_dir=folders["vocab_dir"],
     )
     result = samples.collect(decoder, selection, **folders)

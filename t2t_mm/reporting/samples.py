@@ -7,18 +7,16 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib import image as image_lib
 
-from t2t_mm import problem as problem_lib
-from t2t_mm.data import image_problem, text_problem
-from t2t_mm.decoding import decoded_predictions
+from t2t_mm.data import image_problem
+from t2t_mm.decoding import decoded_predictions, visible_inputs
 from t2t_mm.decoding import decoder as decoder_lib
 from t2t_mm.evaluation import scores
 from t2t_mm.evaluation.score import Score
 from t2t_mm.features import Split
+from t2t_mm.reporting import confusions
 
 FOLDER = "samples"  # in the folder of a report
-_PICTURE_CHANNELS = (1, 3)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,10 +63,13 @@ class ProblemSamples(NamedTuple):
     Attributes:
       samples: some of the decoded examples, spread over all of them.
       scores: of all decoded examples, by name.
+      confusion: path of a picture, in the report's folder, of which classes are taken
+        for which; None if outputs are no classes.
     """
 
     samples: list[Sample]
     scores: dict[str, Score]
+    confusion: str | None = None
 
 
 def collect(
@@ -102,7 +103,9 @@ def collect(
         is_picture = write_picture(example.inputs, os.path.join(report_dir, path))
         samples.append(
             Sample(
-                "" if is_picture else to_text(problem, example.inputs, vocab_dir),
+                ""
+                if is_picture
+                else visible_inputs.to_text(problem, example.inputs, vocab_dir),
                 path if is_picture else None,
                 example.reference,
                 example.output,
@@ -112,7 +115,15 @@ def collect(
     predictions = decoded_predictions.collect(
         decoded, several_references=problem.several_references
     )
-    return ProblemSamples(samples, scores.score(problem.scores, predictions))
+    path = f"{FOLDER}/{problem.name}-confusions.png"
+    is_drawn = confusions.draw_of_problem(
+        problem, predictions, vocab_dir, os.path.join(report_dir, path)
+    )
+    return ProblemSamples(
+        samples,
+        scores.score(problem.scores, predictions),
+        path if is_drawn else None,
+    )
 
 
 def spread(
@@ -124,28 +135,10 @@ def spread(
 
 
 def write_picture(inputs: np.ndarray, path: str) -> bool:
-    """Writes pixels or a spectrogram as PNG; returns False for anything else.
-
-    Args:
-      inputs: `[height, width, channels]` uint8, or `[frames, bins, 1]` float; a
-        spectrogram is drawn with time to the right and high frequencies on top.
-      path: of the PNG file.
-    """
-    if inputs.ndim != 3 or inputs.shape[-1] not in _PICTURE_CHANNELS:
+    """Writes inputs as PNG if they can be seen; returns False if not."""
+    picture = visible_inputs.to_picture(inputs)
+    if picture is None:
         return False
-    if inputs.dtype == np.uint8:
-        with open(path, "wb") as file:
-            file.write(image_problem.encode_png(inputs))
-        return True
-    if inputs.shape[-1] != 1:
-        return False
-    # [frames, bins, 1] -> [bins, frames]
-    image_lib.imsave(path, inputs[..., 0].T, origin="lower", cmap="magma")
+    with open(path, "wb") as file:
+        file.write(image_problem.encode_png(picture))
     return True
-
-
-def to_text(problem: problem_lib.Problem, inputs: np.ndarray, vocab_dir: str) -> str:
-    """Returns ids as text; inputs of another kind by type and shape."""
-    if isinstance(problem, text_problem.TextInputs | text_problem.Text2SelfProblem):
-        return problem.text_encoder(vocab_dir).decode(inputs.tolist())
-    return f"{inputs.dtype} of shape {list(inputs.shape)}"

@@ -3,15 +3,17 @@
 import dataclasses
 import math
 import os
+import re
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import tensorflow as tf
 from absl import logging
 
-from t2t_mm import averaging
+from t2t_mm import averaging, checkpoint_difference, checkpoint_files
 from t2t_mm import model as model_lib
-from t2t_mm.training import optimizers
+from t2t_mm.training import new_problems, optimizers, retention
 
 
 @dataclasses.dataclass
@@ -86,7 +88,11 @@ class RunState:
 
 
 class Checkpoints:
-    """The checkpoints of one run."""
+    """The checkpoints of one run.
+
+    Attributes:
+      output_dir: folder of the run.
+    """
 
     def __init__(
         self,
@@ -95,11 +101,16 @@ class Checkpoints:
         state: RunState,
         output_dir: str,
         *,
-        keep: int,
+        keep: retention.Retention,
         average: averaging.WeightAverage | None = None,
     ) -> None:
         """Prepares to save `model`, the slots of `optimizer`, `state` and `average`."""
         self._state = state
+        self._model = model
+        self.output_dir = output_dir
+        self._keep = keep
+        self._saved_step: int | None = None
+        self._has_more_than_saved = False  # problems that begin after that step
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
         self._counts = _numbers(state.counts, tf.int64)
         self._dev_losses = _numbers(state.dev_losses, tf.float64)
@@ -111,40 +122,127 @@ class Checkpoints:
             dev_losses=self._dev_losses,
             **({} if average is None else {"average": average}),
         )
-        self._manager = tf.train.CheckpointManager(
-            self._checkpoint, output_dir, max_to_keep=keep, checkpoint_name="ckpt"
-        )
+        # TensorFlow makes it when a checkpoint is restored: then all of them have it.
+        _ = self._checkpoint.save_counter
+
+    @property
+    def step(self) -> int:
+        """Number of updates so far."""
+        return self._state.step
 
     def save(self) -> None:
-        """Writes a checkpoint of the current step, unless it is there already."""
-        path = os.path.join(self._manager.directory, f"ckpt-{self._state.step}")
-        if path in self._manager.checkpoints:
+        """Writes a checkpoint of the current step, unless that was the last thing done.
+
+        Raises:
+          OSError: if it cannot be written; those before it are still there.
+        """
+        step = self._state.step
+        path = checkpoint_files.prefix(self.output_dir, step)
+        if step == self._saved_step and checkpoint_files.files(path):
             return
+        if not os.path.isdir(self.output_dir):
+            raise FileNotFoundError(
+                f"Step {step} cannot be saved: the folder '{self.output_dir}' has "
+                "vanished."
+            )
+        before = checkpoint_files.read_list(self.output_dir)
+        try:
+            self.write(path)
+            self._list(retention.add(before, step, time.time()))
+        except OSError as error:
+            checkpoint_files.delete_unfinished(self.output_dir)
+            raise OSError(f"Step {step} cannot be saved: {error}") from error
+        self._saved_step, self._has_more_than_saved = step, False
+        logging.info("checkpoint | step %d | %s", step, path)
+
+    def _list(self, written: checkpoint_files.CheckpointList) -> None:
+        """Lists what has been written, and deletes what need not be kept."""
+        checkpoint_files.write_list(self.output_dir, written)
+        kept, deleted = retention.apply(self._keep, written)
+        for step in deleted:
+            checkpoint_files.delete(checkpoint_files.prefix(self.output_dir, step))
+        checkpoint_files.write_list(self.output_dir, kept)
+
+    def write(self, path: str) -> None:
+        """Writes the current state to files with a prefix, and lists them nowhere.
+
+        Raises:
+          OSError: if they cannot be written.
+        """
+        checkpoint_files.delete(path)  # others may be links to the same files
         self._step.assign(self._state.step)
         for variables, of_problems in self._recorded():
             for name, record in of_problems.items():
                 for field, variable in variables[name].items():
                     variable.assign(getattr(record, field))
-        self._manager.save(checkpoint_number=self._state.step)
-        logging.info("checkpoint | step %d | %s", self._state.step, path)
+        try:
+            self._checkpoint.write(path)
+        except tf.errors.OpError as error:
+            raise OSError(f"'{path}' cannot be written: {_reason(error)}.") from error
+        for file in checkpoint_files.files(path):
+            checkpoint_files.sync(file)
+
+    def copy(self, path: str) -> None:
+        """Writes the current state to files with a prefix; links them if it can."""
+        if self._state.step != self._saved_step or self._has_more_than_saved:
+            self.write(path)
+            return
+        saved = checkpoint_files.prefix(self.output_dir, self._state.step)
+        checkpoint_files.delete(path)
+        for file in checkpoint_files.files(saved):
+            checkpoint_files.link(file, path + file.removeprefix(saved))
 
     def restore_latest(self) -> bool:
-        """Restores the newest checkpoint; returns whether there was one.
+        """Restores the newest checkpoint that is whole; returns whether there was one.
+
+        Problems that it does not know begin: their counters, and nets that no other
+        problem has.
 
         Raises:
-          AssertionError: if it does not hold exactly the variables of the run.
+          ValueError: if it does not hold exactly the variables of the run.
+          OSError: if there are checkpoints, but none is whole.
         """
-        path = self._manager.latest_checkpoint
+        checkpoint_files.delete_unfinished(self.output_dir)
+        path = checkpoint_files.first_whole(self.output_dir, self._restore)
         if path is None:
             return False
-        self._checkpoint.restore(path).assert_consumed()
+        self._note_restored(path)
+        self._saved_step = self._state.step
+        return True
+
+    def restore_part(self, path: str) -> None:
+        """Restores what a checkpoint of a run with more problems has of this one.
+
+        Raises:
+          ValueError: if it does not hold all variables of this run.
+        """
+        expected = checkpoint_difference.shapes_of(self._checkpoint)
+        found = checkpoint_difference.shapes_in(path)
+        found = {name: shape for name, shape in found.items() if name in expected}
+        checkpoint_difference.check_same(path, found, expected)
+        self._checkpoint.restore(path).expect_partial()
+        self._note_restored(path)
+
+    def _note_restored(self, path: str) -> None:
         self._state.step = int(self._step.numpy())
         for variables, of_problems in self._recorded():
             for name, record in of_problems.items():
                 for field, variable in variables[name].items():
                     setattr(record, field, variable.numpy().item())
         logging.info("restored | step %d | %s", self._state.step, path)
-        return True
+
+    def _restore(self, path: str) -> None:
+        found = checkpoint_difference.shapes_in(path)
+        expected = checkpoint_difference.shapes_of(self._checkpoint)
+        begin = new_problems.variables_that_begin(found, expected, self._model)
+        rest = {name: expected[name] for name in expected.keys() - begin}
+        checkpoint_difference.check_same(path, found, rest)
+        status = self._checkpoint.restore(path)
+        self._has_more_than_saved = bool(begin)
+        if begin:
+            status.expect_partial()
+        else:
+            status.assert_consumed()
 
     def _recorded(self) -> list[tuple[Any, Mapping[str, Any]]]:
         return [
@@ -164,3 +262,9 @@ def _numbers(
         }
         for name, record in records.items()
     }
+
+
+def _reason(error: tf.errors.OpError) -> str:
+    """Returns what TensorFlow says, but not of which of its functions."""
+    text = " ".join(error.message.split())
+    return re.sub(r"\{\{.*?\}\} ?| ?\[Op:\w+\]", "", text).removesuffix(".")

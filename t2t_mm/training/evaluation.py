@@ -1,6 +1,6 @@
 """Evaluating a model on a split of each of its problems."""
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from absl import logging
 from t2t_mm import model as model_lib
 from t2t_mm.features import Split
 from t2t_mm.layers import compilation, moe
+from t2t_mm.training import distribution as distribution_lib
 from t2t_mm.training import expert_summary, metrics
 
 EXPERT_LOAD, GATE_ENTROPY = "expert_load", "gate_entropy"
@@ -26,16 +27,24 @@ class Evaluator:
         model: model_lib.Model,
         metric_names: Mapping[str, tuple[str, ...]],
         make_batches: Callable[[str, Split], Iterable[Mapping[str, tf.Tensor]]],
+        distribution: distribution_lib.Distribution | None = None,
         *,
         jit_compile: bool = False,
+        decoded: Callable[[str, Split], Mapping[str, float]] | None = None,
+        decoded_names: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         """Creates an evaluator.
 
         Args:
           model: the model.
           metric_names: names of metrics by problem.
-          make_batches: returns the batches of a problem and a split, in order.
+          make_batches: returns the batches of a problem and a split, in order, as
+            `Distribution.batches` does.
+          distribution: of the model; None for one device.
           jit_compile: compile the step with XLA.
+          decoded: returns scores of decoded outputs of a problem and a split, by name;
+            None to decode nothing.
+          decoded_names: the names of these scores by problem.
 
         Raises:
           LookupError: for a metric that does not exist.
@@ -46,8 +55,19 @@ class Evaluator:
             for problem, names in metric_names.items()
         }
         self._make_batches = make_batches
+        self._distribution = distribution or distribution_lib.Distribution()
         self._jit_compile = jit_compile
+        self._decoded = decoded
+        self._decoded_names = decoded_names or {}
         self._steps: dict[Hashable, Callable[..., dict[str, Any]]] = {}
+
+    @property
+    def metric_names(self) -> dict[str, list[str]]:
+        """Names of the metrics of every problem, as in results."""
+        return {
+            problem: [*names, LOSS, *self._decoded_names.get(problem, ())]
+            for problem, names in self._metrics.items()
+        }
 
     def _step(self, problem: str) -> Callable[..., dict[str, Any]]:
         key = (self._model.graph_key(problem), tuple(self._metrics[problem]))
@@ -57,9 +77,11 @@ class Evaluator:
 
     def _make_step(self, problem: str) -> Callable[..., dict[str, Any]]:
         """Returns the compiled evaluation of a problem, or of one like it."""
+        distribution = self._distribution
+        has_static_shapes = self._jit_compile or distribution.compiles
 
-        def step(features: Mapping[str, tf.Tensor]) -> dict[str, Any]:
-            with compilation.tracing_for_xla(self._jit_compile):
+        def sums(features: Mapping[str, tf.Tensor]) -> dict[str, Any]:
+            with compilation.tracing_for_xla(has_static_shapes):
                 output = self._model(features, problem=problem)
             targets, lengths = features["targets"], features["targets_length"]
             mask = tf.sequence_mask(lengths, tf.shape(targets)[1])
@@ -69,20 +91,34 @@ class Evaluator:
             }
             return terms | {LOSS: output.loss, _EXPERTS: output.experts}
 
+        compiled = sums
         if self._jit_compile:
-            return tf.function(step, jit_compile=True)
-        return tf.function(step, input_signature=[self._model.signature(problem)])
+            compiled = tf.function(sums, jit_compile=True, autograph=False)
+
+        def step(features: Mapping[str, Any]) -> dict[str, Any]:
+            of_replicas = distribution.run(
+                lambda own: distribution.add_up(compiled(own)), features
+            )
+            return distribution.first(of_replicas)
+
+        if has_static_shapes:
+            return tf.function(step, autograph=False)
+        signature = distribution.signature(self._model.signature(problem))
+        return tf.function(step, input_signature=[signature], autograph=False)
 
     def evaluate(self, split: Split) -> dict[str, dict[str, Any]]:
         """Returns metrics by problem.
 
-        Each has a float per metric, and dicts by name of the layer: under "expert_load"
-        the share of positions that went to each expert, under "gate_entropy" the mean
-        entropy of the gate's distribution, in nats.
+        Each has a float per metric and per score of decoded outputs, and dicts by name
+        of the layer: under "expert_load" the share of positions that went to each
+        expert, under "gate_entropy" the mean entropy of the gate's distribution, in
+        nats.
         """
         results = {}
         for problem in self._metrics:
-            results[problem] = self._evaluate_problem(problem, split)
+            results[problem] = self.evaluate_problem(problem, split)
+            if self._decoded is not None:
+                results[problem] |= self._decoded(problem, split)
             scores = " ".join(
                 f"{name} {value:.4f}" for name, value in scalars(results[problem])
             )
@@ -90,7 +126,8 @@ class Evaluator:
         _log_experts(split, results)
         return results
 
-    def _evaluate_problem(self, problem: str, split: Split) -> dict[str, Any]:
+    def evaluate_problem(self, problem: str, split: Split) -> dict[str, Any]:
+        """Returns the metrics of one problem; nothing is decoded or logged."""
         step = self._step(problem)
         sums: Any = None
         for features in self._make_batches(problem, split):

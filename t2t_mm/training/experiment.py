@@ -8,14 +8,122 @@ from typing import Any
 import tensorflow as tf
 from absl import logging
 
-from t2t_mm import averaging, hparam, model, problem, registry, run_folder
+from t2t_mm import (
+    checkpoint_files,
+    hparam,
+    model,
+    problem,
+    registry,
+    run_folder,
+)
 from t2t_mm.data import mixing, pipeline, vocabulary
+from t2t_mm.decoding import decoded_scores
+from t2t_mm.decoding.decode_config import DecodeConfig
+from t2t_mm.evaluation import scores
 from t2t_mm.features import Split
-from t2t_mm.training import evaluation, learning_rate, optimizers, trainer
+from t2t_mm.training import distribution as distribution_lib
+from t2t_mm.training import (
+    evaluation,
+    history,
+    learning_rate,
+    preflight,
+    programs,
+    run_start,
+    trainer,
+)
+from t2t_mm.training import samples as samples_lib
+from t2t_mm.training.parts import Parts
 from t2t_mm.training.run_config import RunConfig
+from t2t_mm.training.warm_start_config import WarmStartConfig
 
 
 def build(
+    *,
+    config: RunConfig,
+    data_dir: str,
+    output_dir: str,
+    warm_start: WarmStartConfig | None = None,
+    distribution: distribution_lib.Distribution | None = None,
+    **settings: Any,
+) -> trainer.Trainer:
+    """Returns a trainer that starts a run in `output_dir`, or goes on with it.
+
+    Whatever can be found wrong with the arguments, the data or the folder is found
+    here, before the first step.
+
+    Args:
+      config: how to run.
+      data_dir: folder of the records.
+      output_dir: folder of the run.
+      warm_start: what to begin with of another run, or None.
+      distribution: where to run; None for one device.
+      **settings: the other arguments of `prepare`.
+
+    Raises:
+      LookupError: if a name is not registered.
+      FileNotFoundError: if records are missing.
+      ValueError: if data, folder and arguments do not fit together.
+      OSError: if `output_dir` cannot be written.
+    """
+    distribution = distribution or distribution_lib.Distribution()
+    config = distribution_lib.choose_compilation(config)
+    parts = prepare(
+        config=config,
+        data_dir=data_dir,
+        output_dir=output_dir,
+        warm_start=warm_start,
+        distribution=distribution,
+        **settings,
+    )
+    _log_summary(parts.model, parts.batches, parts.schedule)
+    programs.log(parts.model, parts.batches, has_shapes=bool(config.jit_compile))
+    preflight.log_state(parts)
+    samples = None
+    if distribution.is_chief:
+        _start_folder(parts, output_dir, data_dir, warm_start)
+        if config.show_samples and config.eval_every_steps:
+            samples = samples_lib.Samples(
+                parts.model, parts.problems, data_dir, count=config.show_samples
+            )
+    distribution.wait_for_others()
+    return trainer.Trainer(
+        parts.model,
+        parts.optimizer,
+        parts.sources,
+        parts.schedule,
+        parts.learning_rate,
+        parts.evaluator,
+        config=config,
+        output_dir=output_dir,
+        describe=lambda folder: run_folder.write(
+            parts.description, folder, data_dir, output_dir
+        ),
+        average=parts.average,
+        samples=samples,
+        distribution=distribution,
+    )
+
+
+def _start_folder(
+    parts: Parts, output_dir: str, data_dir: str, warm_start: WarmStartConfig | None
+) -> None:
+    """Writes what a folder holds before the first step."""
+    if not checkpoint_files.are_in(output_dir):
+        history.write_hparams(parts.model.hparams, output_dir)
+    run_start.write(parts.description, output_dir, data_dir)
+    if warm_start is not None:
+        run_start.take_over_weights(
+            warm_start,
+            parts.description,
+            parts.model,
+            parts.optimizer,
+            parts.average,
+            data_dir=data_dir,
+            output_dir=output_dir,
+        )
+
+
+def prepare(
     *,
     model_name: str,
     hparams_set: str,
@@ -23,13 +131,13 @@ def build(
     problem_names: Sequence[str],
     config: RunConfig,
     data_dir: str,
-    output_dir: str,
+    output_dir: str | None = None,
     usr_dir: str | None = None,
-) -> trainer.Trainer:
-    """Returns a trainer that starts a run in `output_dir`, or goes on with it.
-
-    Whatever can be found wrong with the arguments, the data or the folder is found
-    here, before the first step.
+    change_hparams: Sequence[str] = (),
+    warm_start: WarmStartConfig | None = None,
+    distribution: distribution_lib.Distribution | None = None,
+) -> Parts:
+    """Returns what a run is made of.
 
     Args:
       model_name: registered name.
@@ -38,15 +146,19 @@ def build(
       problem_names: registered names.
       config: how to run.
       data_dir: folder of the records.
-      output_dir: folder of the run.
+      output_dir: folder of the run, which is only read; None if it has none.
       usr_dir: the user's registrations, for whoever reads the folder later.
+      change_hparams: hparams that may differ from those of the run so far.
+      warm_start: what to begin with of another run, or None.
+      distribution: where to run; None for one device.
 
     Raises:
       LookupError: if a name is not registered.
       FileNotFoundError: if records are missing.
       ValueError: if data, folder and arguments do not fit together.
-      OSError: if `output_dir` cannot be written.
     """
+    distribution = distribution or distribution_lib.Distribution()
+    _check_replicas(hparams, distribution)
     registry.import_models()
     tf.config.experimental.enable_op_determinism()
     tf.random.set_seed(config.seed)
@@ -62,8 +174,6 @@ def build(
         name: pipeline.TrainBatches(entry, data_dir, of_problems[name], config.seed)
         for name, entry in problems.items()
     }
-    sources = _make_sources(batches, hparams)
-    schedule = _make_mixing(batches, hparams, config)
     description = run_folder.describe(
         model=model_name,
         hparams_set=hparams_set,
@@ -72,25 +182,40 @@ def build(
         data_dir=data_dir,
         usr_dir=usr_dir,
     )
-    net = model_cls(hparams, description.problems, seed=config.seed, name=model_name)
-    factors = _rate_factors(net, hparams)
-    trained = [v for v in net.trainable_variables if factors[v.name] > 0.0]
-    average = None
-    if hparams.ema_decay:
-        average = averaging.WeightAverage(net.trainable_variables, hparams.ema_decay)
-    _claim_folder(description, output_dir, data_dir)
-    _log_summary(net, batches, schedule)
-    return trainer.Trainer(
-        net,
-        optimizers.make_optimizer(trained, hparams, factors),
-        sources,
-        schedule,
-        rate,
-        _make_evaluator(net, problems, of_problems, config, data_dir),
-        config=config,
-        output_dir=output_dir,
-        average=average,
+    if output_dir is not None:
+        description = run_start.describe(
+            description, output_dir, change_hparams, warm_start
+        )
+    with distribution.scope():
+        net = model_cls(
+            hparams, description.problems, seed=config.seed, name=model_name
+        )
+    return Parts(
+        model=net,
+        problems=problems,
+        batches=batches,
+        sources=_make_sources(batches, hparams, distribution),
+        schedule=_make_mixing(batches, hparams, config),
+        learning_rate=rate,
+        rate_factors=_rate_factors(net, hparams),
+        evaluator=_make_evaluator(
+            net, problems, of_problems, config, data_dir, distribution
+        ),
+        description=description,
+        distribution=distribution,
     )
+
+
+def _check_replicas(
+    hparams: hparam.HParams, distribution: distribution_lib.Distribution
+) -> None:
+    """Raises `ValueError` for hparams that several replicas cannot keep equal."""
+    if distribution.num_replicas > 1 and getattr(hparams, "moe_balance", "") == "bias":
+        raise ValueError(
+            "`moe_balance` 'bias' moves with the experts' load on one device; there "
+            f"are {distribution.num_replicas}. Choose 'cv' or 'switch', or "
+            "--strategy=one."
+        )
 
 
 def _hparams_of(
@@ -107,7 +232,9 @@ def _hparams_of(
 
 
 def _make_sources(
-    batches: Mapping[str, trainer.Batches], hparams: hparam.HParams
+    batches: Mapping[str, pipeline.TrainBatches],
+    hparams: hparam.HParams,
+    distribution: distribution_lib.Distribution,
 ) -> dict[str, trainer.Source]:
     weights, factors = (
         mixing.by_problem(field, getattr(hparams, field), batches, 1.0)
@@ -115,7 +242,9 @@ def _make_sources(
     )
     return {
         name: trainer.Source(
-            batches=of_problem, loss_weight=weights[name], rate_factor=factors[name]
+            batches=distribution_lib.DealtBatches(of_problem, distribution),
+            loss_weight=weights[name],
+            rate_factor=factors[name],
         )
         for name, of_problem in batches.items()
     }
@@ -151,40 +280,43 @@ def _rate_factors(net: model.Model, hparams: hparam.HParams) -> dict[str, float]
     return factors
 
 
-def _claim_folder(
-    description: run_folder.RunDescription, output_dir: str, data_dir: str
-) -> None:
-    """Describes the run in its folder, unless checkpoints there are of another run."""
-    if tf.train.latest_checkpoint(output_dir) is None:
-        run_folder.write(description, output_dir, data_dir)
-    elif run_folder.exists(output_dir):
-        run_folder.check_same(run_folder.read(output_dir), description, output_dir)
-    else:
-        raise ValueError(
-            f"'{output_dir}' holds checkpoints but no {run_folder.CONFIG_FILE}: they "
-            "are of another program. Choose another --output_dir."
-        )
-
-
 def _make_evaluator(
     net: model.Model,
     problems: Mapping[str, problem.Problem],
     of_problems: Mapping[str, hparam.HParams],
     config: RunConfig,
     data_dir: str,
+    distribution: distribution_lib.Distribution,
 ) -> evaluation.Evaluator:
     most = config.eval_steps or None
 
-    def make_batches(name: str, split: Split) -> tf.data.Dataset:
-        return pipeline.eval_dataset(
-            problems[name], split, data_dir, of_problems[name], most
+    def make_batches(name: str, split: Split) -> distribution_lib.Dataset:
+        return distribution.batches(
+            lambda shards: pipeline.eval_dataset(
+                problems[name], split, data_dir, of_problems[name], most, shards
+            )
         )
 
+    decoded = None
+    if config.eval_decode:
+        decoded = decoded_scores.DecodedScores(
+            net,
+            data_dir=data_dir,
+            max_batches=config.eval_decode,
+            config=DecodeConfig(),
+        ).evaluate
     return evaluation.Evaluator(
         net,
         {name: entry.metrics for name, entry in problems.items()},
         make_batches,
-        jit_compile=config.jit_compile,
+        distribution,
+        jit_compile=bool(config.jit_compile),
+        decoded=decoded,
+        decoded_names={
+            name: [scores.DECODED + score for score in entry.scores]
+            for name, entry in problems.items()
+            if decoded is not None
+        },
     )
 
 

@@ -73,6 +73,23 @@ class Optimizer(tf.Module, abc.ABC):
           count: `[]` float32, number of updates of the variable with this one.
         """
 
+    def slots(self, variable: tf.Variable) -> dict[str, tf.Variable]:
+        """Returns what is kept about a variable, such as "updates" and "moments/rows".
+
+        Nothing is kept about a variable that the optimizer was not made for.
+        """
+        key = initializers.key(variable)
+        slots: dict[str, tf.Variable] = {}
+        for name, table in vars(self).items():
+            if name.startswith("_") or not isinstance(table, Mapping):
+                continue
+            kept = table.get(key, {})
+            if isinstance(kept, Mapping):
+                slots |= {f"{name}/{part}": slot for part, slot in kept.items()}
+            else:
+                slots[name] = kept
+        return slots
+
     def apply(
         self,
         gradients: Sequence[Gradient | tf.Tensor | tf.IndexedSlices | None],
@@ -177,9 +194,15 @@ class LazyAdam(Adam):
         if hparams.weight_decay and hparams.weight_decay_type == "decoupled":
             step += hparams.weight_decay * old
         # An id that comes twice writes the same numbers twice.
-        first.scatter_nd_update(rows[:, None], m)
-        second.scatter_nd_update(rows[:, None], v)
-        variable.scatter_nd_update(rows[:, None], old - learning_rate * step)
+        for table, rows_of_table in (
+            (first, m),
+            (second, v),
+            (variable, old - learning_rate * step),
+        ):
+            # `Variable.scatter_update` knows no strategies.
+            tf.raw_ops.ResourceScatterUpdate(
+                resource=table.handle, indices=rows, updates=rows_of_table
+            )
 
 
 class Momentum(Optimizer):

@@ -1,13 +1,13 @@
 """Progress of training: what happened since the last line of the log."""
 
 import collections
-import sys
 import time
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from absl import logging
 
-from t2t_mm.training import checkpoint, updates
+from t2t_mm.training import checkpoint, live_table, updates
 
 _LIVE_SECONDS = 1.0  # between two updates of the line on a terminal
 
@@ -25,7 +25,11 @@ class StepOutput(NamedTuple):
 
 
 class Progress:
-    """Collects step outputs and turns them into lines and means per problem."""
+    """Collects step outputs and turns them into lines and means per problem.
+
+    Attributes:
+      latest_updates: the last update of every problem before the last `flush`.
+    """
 
     def __init__(
         self, state: checkpoint.RunState, last_step: int, *, max_skipped_steps: int
@@ -43,15 +47,31 @@ class Progress:
         self._pending: list[tuple[int, str, StepOutput]] = []
         self._start_step, self._start_time = state.step, time.monotonic()
         self._flushed_step = state.step
+        self.latest_updates: dict[str, updates.UpdateOutput] = {}
+        self._live = live_table.LiveTable()
         self._live_time = 0.0
+        self._steps_per_second = 0.0
+        self._means: dict[str, dict[str, Any]] = {}
 
     def add(self, step: int, problem: str, output: StepOutput) -> None:
         """Notes the output of a step, without waiting for it to be computed."""
         self._pending.append((step, problem, output))
-        if sys.stderr.isatty() and time.monotonic() - self._live_time > _LIVE_SECONDS:
-            self._live_time = time.monotonic()
-            line = f"{step} / {self._last_step} | {problem} | {self._time_left(step)}"
-            sys.stderr.write(f"\r{line}\x1b[K")
+        now = time.monotonic()
+        if self._live.is_shown and now - self._live_time > _LIVE_SECONDS:
+            self._live_time = now
+            self._live.draw(self._live_lines(step, problem))
+
+    def close(self) -> None:
+        """Takes the live lines off the terminal."""
+        self._live.clear()
+
+    def _live_lines(self, step: int, problem: str) -> list[str]:
+        line = f"{step} / {self._last_step} | {problem} | {self._time_left(step)}"
+        if len(self._state.counts) == 1:
+            return [line]
+        if self._steps_per_second:
+            line += f" | {self._steps_per_second:.1f} steps/s"
+        return [line, *live_rows(self._state, self._means)]
 
     def _time_left(self, step: int) -> str:
         done = step - self._start_step
@@ -82,11 +102,13 @@ class Progress:
             for i, value in enumerate([*values, 1.0]):
                 sums[problem][i] += value
         skipped = {problem for _, problem, _ in self._pending} - sums.keys()
+        self.latest_updates = {p: output.update for _, p, output in self._pending}
         self._pending.clear()
         seconds = max(time.monotonic() - since, 1e-9)
         self._log(sums, seconds, learning_rate)
         self._flushed_step = self._state.step
         means = {name: _means(row, seconds) for name, row in sums.items()}
+        self._means |= means
         return {
             name: means.get(name, {})
             | {"learning_rate": learning_rate}
@@ -127,9 +149,9 @@ class Progress:
         )
 
     def _log(self, sums: dict, seconds: float, learning_rate: float) -> None:
-        if sys.stderr.isatty():
-            sys.stderr.write("\r\x1b[K")
+        self._live.clear()
         step = self._state.step
+        self._steps_per_second = (step - self._flushed_step) / seconds
         losses = " ".join(f"{p} {s[0] / s[-1]:.3f}" for p, s in sorted(sums.items()))
         targets = sum(s[2] for s in sums.values())
         draws = sum(s[-1] for s in sums.values())
@@ -139,7 +161,7 @@ class Progress:
             step,
             losses or "all skipped",
             learning_rate,
-            (step - self._flushed_step) / seconds,
+            self._steps_per_second,
             targets / seconds,
             f" | drop_rate {dropped:.2g}" if dropped > 0 else "",
             self._time_left(step),
@@ -155,3 +177,27 @@ def _means(sums: list[float], seconds: float) -> dict[str, float]:
         "drop_rate": dropped / steps,
         "targets_per_second": targets / seconds,
     }
+
+
+def live_rows(
+    state: checkpoint.RunState, means: Mapping[str, Mapping[str, Any]]
+) -> list[str]:
+    """Returns a table of all problems: a header, and a line for each.
+
+    Args:
+      state: counts of steps, and losses on dev.
+      means: what training gave since the last line of the log, or an earlier one, by
+        problem; some may not have been drawn yet.
+    """
+    width = max(len("problem"), *map(len, state.counts))
+    total = max(1, sum(counts.steps for counts in state.counts.values()))
+    lines = [f"{'problem':<{width}}{'steps':>9}  share    loss  dev loss  targets/s"]
+    for name, counts in state.counts.items():
+        mean = means.get(name, {})
+        loss = f"{mean['loss']:8.3f}" if mean else f"{'-':>8}"
+        dev = state.dev_losses[name].latest
+        on_dev = f"{dev:10.3f}" if dev else f"{'-':>10}"
+        speed = f"{mean['targets_per_second']:11.0f}" if mean else f"{'-':>11}"
+        share = f"{100 * counts.steps / total:5.0f} %"
+        lines.append(f"{name:<{width}}{counts.steps:>9}{share}{loss}{on_dev}{speed}")
+    return lines

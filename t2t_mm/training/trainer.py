@@ -5,7 +5,9 @@ last checkpoint holds: which problem is drawn, which batch of it, every dropout 
 a run that is stopped and started again computes the same bits as one that was not.
 """
 
+import contextlib
 import dataclasses
+import os
 import signal
 import time
 import types
@@ -21,21 +23,29 @@ from t2t_mm.data import mixing
 from t2t_mm.features import Split
 from t2t_mm.training import (
     checkpoint,
+    dev_watch,
     evaluation,
     history,
     optimizers,
+    profiling,
     progress,
+    rescue,
+    retention,
+    summaries,
     updates,
 )
+from t2t_mm.training import distribution as distribution_lib
+from t2t_mm.training import samples as samples_lib
 from t2t_mm.training.run_config import RunConfig
 
+_STEPS_BETWEEN_AGREEMENTS = 10  # each waits for the slowest worker
 Features = Mapping[str, tf.Tensor]
 
 
 class Batches(Protocol):
     """Training batches of one problem, at any position."""
 
-    def dataset(self, start: int) -> tf.data.Dataset:
+    def dataset(self, start: int) -> distribution_lib.Dataset:
         """Returns batches from number `start` on, for ever."""
 
 
@@ -68,21 +78,29 @@ class Trainer:
         *,
         config: RunConfig,
         output_dir: str,
+        describe: Callable[[str], None],
         average: averaging.WeightAverage | None = None,
+        distribution: distribution_lib.Distribution | None = None,
+        samples: samples_lib.Samples | None = None,
     ) -> None:
         """Restores the newest checkpoint of `output_dir`, if there is one.
 
         Args:
           model: the model.
           optimizer: made for those variables of the model that are to be trained.
-          sources: what to train on, by problem.
+          sources: what to train on, by problem; some or all of the model's.
           schedule: draws the problems of each step.
           learning_rate: as a function of the step.
           evaluator: of the same model and problems.
           config: how to run.
           output_dir: folder of the run.
+          describe: writes the description of the run to another folder.
           average: of the trained variables, to evaluate with; None for none.
+          distribution: what variables, batches and evaluator were made for; None for
+            one device.
+          samples: of the same model, to show in TensorBoard; None for none.
         """
+        self._distribution = distribution or distribution_lib.Distribution()
         self._model = model
         self._sources = sources
         self._schedule = schedule
@@ -90,24 +108,48 @@ class Trainer:
         self._evaluator = evaluator
         self._config = config
         self._updates = updates.Updates(
-            model, optimizer, average, jit_compile=config.jit_compile
+            model,
+            optimizer,
+            average,
+            self._distribution,
+            jit_compile=bool(config.jit_compile),
         )
-        self.state = checkpoint.RunState(sources)
+        self.state = checkpoint.RunState(model.problems)
         self._checkpoints = checkpoint.Checkpoints(
             model,
             optimizer,
             self.state,
             output_dir,
-            keep=config.keep_checkpoints,
+            keep=retention.Retention(
+                newest=config.keep_checkpoints, every_hours=config.keep_every_hours
+            ),
             average=average,
         )
         self._checkpoints.restore_latest()
+        self._distribution.check_equal("the step to go on from", self.state.step)
+        own_folder = self._distribution.own_folder(output_dir)
+        self._rescue = rescue.Rescue(self._checkpoints, describe)
         self._progress = progress.Progress(
             self.state, config.train_steps, max_skipped_steps=config.max_skipped_steps
         )
-        self._history = history.History(output_dir, first_step=self.state.step)
+        self._history = history.History(own_folder, first_step=self.state.step)
+        self._summaries = summaries.Summaries(
+            self._history, self._updates, samples, config
+        )
+        self._profiler = profiling.Profiler(
+            config.profiled_steps, os.path.join(own_folder, history.SUMMARIES)
+        )
+        self._dev_watch = dev_watch.DevWatch(
+            config,
+            evaluator.metric_names,
+            own_folder,
+            self._copy_checkpoint,
+            step=self.state.step,
+        )
+        self._saved_time = time.monotonic()
         self._iterators: dict[str, Iterator[Features]] = {}
         self._stop_signal: str | None = None
+        self._stops_at: int | None = None
 
     def _next_batch(self, problem: str) -> Features:
         counts = self.state.counts[problem]
@@ -142,8 +184,6 @@ class Trainer:
     def train_and_evaluate(self) -> dict[str, dict[str, Any]]:
         """Trains up to `train_steps`, evaluating on the way and at the end.
 
-        Ctrl-C and SIGTERM stop it after the step at hand, with a checkpoint.
-
         Returns:
           The last evaluation, {problem: {metric: value}}; empty if it was stopped.
 
@@ -151,15 +191,36 @@ class Trainer:
           FloatingPointError: if too many steps of a problem were not finite; names the
             problem and the step.
         """
-        with self._stopping_on_signals():
-            self._recall_losses()
-            while self.state.step < self._config.train_steps and not self.stopped:
+        self.train()
+        if self.stopped:
+            return {}
+        step = self.state.step
+        return self._dev_watch.results_of(step) or self.evaluate(Split.EVAL)
+
+    def train(self) -> None:
+        """Trains up to `train_steps`, evaluating on the way but not at the end.
+
+        Ctrl-C and SIGTERM stop it after the step at hand, with a checkpoint. So does a
+        metric that early stopping watches.
+
+        Raises:
+          FloatingPointError: as `train_and_evaluate`.
+        """
+        with (
+            self._stopping_on_signals(),
+            contextlib.closing(self._progress),
+            contextlib.closing(self._profiler),
+        ):
+            self._catch_up()
+            while not self._is_over():
                 self._train_until(self._next_pause())
-                if self.stopped or self.state.step % self._config.save_every_steps == 0:
-                    self._checkpoints.save()
-                if self._is_time_to_evaluate() and not self.stopped:
-                    self.evaluate(Split.EVAL)
-        self._checkpoints.save()
+                with self._rescue_at_hand():
+                    if self.stopped or self._is_time_to_save():
+                        self._save()
+                    if self._is_time_to_evaluate() and not self.stopped:
+                        self.evaluate(Split.EVAL)
+        with self._rescue_at_hand():
+            self._save()
         if self.stopped:
             logging.warning(
                 "Stopped by %s at step %d, which is saved; the same command goes on "
@@ -167,19 +228,63 @@ class Trainer:
                 self._stop_signal,
                 self.state.step,
             )
-            return {}
-        return self.evaluate(Split.EVAL)
+        elif self._dev_watch.stop_reason:
+            logging.info(
+                "Stopped early at step %d: %s.",
+                self.state.step,
+                self._dev_watch.stop_reason,
+            )
 
     @property
     def stopped(self) -> bool:
-        """Whether a signal asked the run to stop."""
+        """Whether a signal asked the run to stop, and all workers know."""
+        if self._distribution.num_workers > 1:
+            return self._stops_at == self.state.step
         return self._stop_signal is not None
+
+    def _agree_to_stop(self) -> None:
+        """Lets all workers stop after the same step if one of them is to."""
+        step, workers = self.state.step, self._distribution.num_workers
+        if workers > 1 and step % _STEPS_BETWEEN_AGREEMENTS == 0:
+            if self._distribution.any_worker(self._stop_signal is not None):
+                self._stop_signal = self._stop_signal or "a signal to another worker"
+                self._stops_at = step
+
+    def _is_over(self) -> bool:
+        is_last = self.state.step >= self._config.train_steps
+        return is_last or self.stopped or self._dev_watch.stop_reason is not None
 
     def _next_pause(self) -> int:
         config, step = self._config, self.state.step
-        periods = [config.save_every_steps, config.log_every_steps]
+        periods = [config.log_every_steps]
+        periods += [] if config.save_every_seconds else [config.save_every_steps]
         periods += [config.eval_every_steps] if config.eval_every_steps else []
-        return min(config.train_steps, *(step + p - step % p for p in periods))
+        pauses = [step + p - step % p for p in periods] + self._profiler.pauses(step)
+        return min(config.train_steps, *pauses)
+
+    def _is_time_to_save(self) -> bool:
+        if self._config.save_every_seconds:
+            return self._is_overdue()
+        return self.state.step % self._config.save_every_steps == 0
+
+    def _is_overdue(self) -> bool:
+        """Whether too many seconds have gone by since the last checkpoint."""
+        most = self._config.save_every_seconds
+        return bool(most) and time.monotonic() - self._saved_time >= most
+
+    def _save(self) -> None:
+        if self._distribution.is_chief:
+            self._checkpoints.save()
+        self._saved_time = time.monotonic()
+
+    def _copy_checkpoint(self, path: str) -> None:
+        if self._distribution.is_chief:
+            self._checkpoints.copy(path)
+
+    def _rescue_at_hand(self) -> contextlib.AbstractContextManager[None]:
+        if self._distribution.is_chief:
+            return self._rescue.at_hand()
+        return contextlib.nullcontext()
 
     def _is_time_to_evaluate(self) -> bool:
         every, step = self._config.eval_every_steps, self.state.step
@@ -187,38 +292,61 @@ class Trainer:
         return is_due and step < self._config.train_steps
 
     def _train_until(self, pause: int) -> None:
+        self._profiler.at(self.state.step)
         since = time.monotonic()
         while self.state.step < pause and not self.stopped:
             for problem, output in self._train_step():
                 self._progress.add(self.state.step, problem, output)
+            self._agree_to_stop()
+            if self._is_overdue():
+                break
         step = self.state.step
         means = self._progress.flush(since, self._learning_rate(step - 1))
         for problem, values in means.items():
             values["learning_rate"] *= self._sources[problem].rate_factor
-            self._history.write(step, problem, Split.TRAIN, values)
+        with self._rescue_at_hand():
+            self._summaries.write_gradient_norms(
+                self.state.step, self._progress.latest_updates
+            )
+            self._record(Split.TRAIN, means)
+
+    def _record(self, split: Split, results: Mapping[str, Mapping[str, Any]]) -> None:
+        for problem, values in results.items():
+            self._history.write(self.state.step, problem, split, values)
         self._history.flush()
 
     def evaluate(self, split: Split) -> dict[str, dict[str, Any]]:
         """Evaluates all problems on a split and records the results."""
         with self._updates.averaged():
             results = self._evaluator.evaluate(split)
+            self._summaries.show_samples(self.state.step, split)
+        self._summaries.write_parameter_norms(self.state.step)
+        self._record(split, results)
         if split == Split.EVAL:
-            self._record_losses(results)
-        for problem, values in results.items():
-            self._history.write(self.state.step, problem, split, values)
-        self._history.flush()
+            self._heed(results)
         return results
 
-    def _record_losses(self, results: Mapping[str, Mapping[str, Any]]) -> None:
+    def _heed(self, results: Mapping[str, Mapping[str, Any]]) -> None:
+        """Lets an evaluation on dev decide what depends on it."""
         self.state.record_losses(
             {problem: values[evaluation.LOSS] for problem, values in results.items()}
         )
+        self._dev_watch.add(self.state.step, results)
 
-    def _recall_losses(self) -> None:
-        """Evaluates again what was evaluated after the checkpoint was written."""
-        if self._schedule.mixing.is_adaptive and self._is_time_to_evaluate():
-            with self._updates.averaged():
-                self._record_losses(self._evaluator.evaluate(Split.EVAL))
+    def _catch_up(self) -> None:
+        """Makes up for the evaluation of this step, if the run died on the way there.
+
+        Its checkpoint was written before.
+        """
+        step, is_due = self.state.step, self._is_time_to_evaluate()
+        results = self._history.recorded(step, Split.EVAL)
+        if is_due and results.keys() == self._evaluator.metric_names.keys():
+            self._heed(results)
+            return
+        if is_due or step >= self._config.train_steps:
+            self._history.forget(step, Split.EVAL)
+        if is_due:
+            self.evaluate(Split.EVAL)
 
     def _stopping_on_signals(self) -> "_Stopping":
         return _Stopping(self)

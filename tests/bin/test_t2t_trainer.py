@@ -44,3 +44,43 @@ def test_options_of_the_run_come_from_gin_and_flags():
 def test_a_field_that_does_not_exist_is_refused(flag, message):
     with pytest.raises(ValueError, match=message):
         _settings(flag)
+
+
+def test_flags_of_keeping_reach_the_run_under_old_names_too():
+    _, config = _settings(
+        "--save_checkpoints_secs=600",
+        "--keep_checkpoint_max=5",
+        "--keep_checkpoint_every_n_hours=12",
+        "--keep_best=a/accuracy,loss",
+        "--eval_early_stopping_steps=5000",
+        "--eval_early_stopping_metric=a/loss",
+        "--eval_early_stopping_metric_delta=0.01",
+        "--noeval_early_stopping_metric_minimize",
+    )
+
+    assert (config.save_every_seconds, config.keep_checkpoints) == (600.0, 5)
+    assert config.keep_every_hours == 12.0
+    assert config.keep_best == "a/accuracy,loss"
+    assert config.eval_early_stopping_steps == 5000
+    assert config.eval_early_stopping_metric == "a/loss"
+    assert config.eval_early_stopping_metric_delta == 0.01
+    assert config.eval_early_stopping_metric_minimize is False
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (
+            ["--save_every_steps=10", "--save_every_seconds=10"],
+            "both say when to save",
+        ),
+        (
+            ["--eval_early_stopping_metric=loss"],
+            "has no effect without --eval_early_stopping_steps",
+        ),
+        (["--keep_best=loss", "--eval_every_steps=0"], "`keep_best` goes by"),
+    ],
+)
+def test_flags_without_effect_are_refused(flags, message):
+    with pytest.raises(ValueError, match=message):
+        _settings(*flags)

@@ -187,3 +187,20 @@ def test_draws_of_neighbouring_steps_do_not_depend_on_each_other():
 
 def test_a_single_problem_is_always_drawn():
     assert set(_draw({"only": 1.0}, steps=20)) == {"only"}
+
+
+@pytest.mark.parametrize(
+    ("text", "restricted"),
+    [
+        ("proportional", "proportional"),
+        ("temperature:2,capped:9", "temperature:2,capped:9"),
+        ("adaptive:2", "adaptive:2"),
+        ("a:1,b:2,c:3", "a:1,c:3"),
+        ("step @0 a=1 b=2 @50 b=1 c=1", "step @0 a=1 @50 c=1"),
+        ("linear @0 a=0 b=2 @50 a=1 c=1", "equal"),
+        ("step @0 b=2 @50 a=1 c=1", "equal"),
+    ],
+)
+def test_a_mixing_may_be_restricted_to_some_problems(text, restricted):
+    assert mixing.restrict(text, ["a", "c"]) == restricted
+    mixing.parse_mixing(restricted, {"a": 5, "c": 3})

@@ -10,7 +10,7 @@ import tiny_models
 from t2t_mm import registry
 from t2t_mm.data import output_rules, text_encoder, trees
 from t2t_mm.decoding import constraints as constraints_lib
-from t2t_mm.decoding import decoder, greedy, tree_constraint
+from t2t_mm.decoding import decoder, sequential, tree_constraint
 from t2t_mm.decoding.decode_config import DecodeConfig
 from t2t_mm.features import EOS_ID
 from t2t_mm.problems import parsing
@@ -72,14 +72,16 @@ def test_whatever_is_preferred_outputs_are_trees_over_their_words(encoders, name
 
     @tf.function
     def search(scores, max_length):
-        return greedy.greedy_search(
+        max_lengths = tf.fill([8], max_length)
+        return sequential.extend(
             constraints_lib.constrain(
                 lambda ids, state, position: (scores[position], state), constraint
             ),
-            (tf.zeros([8]), constraint.start(num_words, max_length)),
+            (tf.zeros([8]), constraint.start(num_words, max_lengths)),
+            choose=sequential.best,
             is_filler=tf.zeros([8], tf.bool),
-            max_length=max_length,
-        )
+            max_lengths=max_lengths,
+        ).ids
 
     for max_length in (least, least + 3, 3 * least):
         scores = random.normal(size=[max_length, 8, encoder.vocab_size])
@@ -98,7 +100,8 @@ def test_every_tree_is_allowed_at_every_position(encoders, name):
     advance, allowed = map(tf.function, (constraint.advance, constraint.allowed))
     rows = [[*encoder.encode(tree), EOS_ID] for tree in TREES]
     longest = max(map(len, rows))
-    state = constraint.start(tf.constant(list(map(_count_tags, TREES))), longest)
+    num_words = tf.constant(list(map(_count_tags, TREES)))
+    state = constraint.start(num_words, tf.fill([len(TREES)], longest))
 
     for position in range(longest):
         ids = [row[position] if position < len(row) else 0 for row in rows]
@@ -109,7 +112,7 @@ def test_every_tree_is_allowed_at_every_position(encoders, name):
 
 def _allowed_after(prefix, num_words, max_length=30):
     constraint = tree_constraint.TreeConstraint(RULE, IDS.__getitem__, 15)
-    state = constraint.start(tf.constant([num_words]), tf.constant(max_length))
+    state = constraint.start(tf.constant([num_words]), tf.constant([max_length]))
     for symbol_id in prefix:
         state = constraint.advance(state, tf.constant([symbol_id]))
     return np.flatnonzero(constraint.allowed(state)[0]).tolist()

@@ -10,7 +10,7 @@ import original_names
 import tiny_models
 import transformer_names
 from t2t_mm import modality, registry
-from t2t_mm.decoding import greedy
+from t2t_mm.decoding import beam, sequential, steps
 from t2t_mm.features import EOS_ID, FeatureSpec
 from t2t_mm.layers import randomness
 from t2t_mm.modality import Embedded
@@ -129,24 +129,63 @@ def _until_end(ids):
     return ids[: ended[0] + 1] if ended.size else ids
 
 
-@pytest.mark.parametrize("name", GOLDENS)
-def test_greedy_decoding_equals_the_original(name):
+def _search_inputs(name):
+    """The step, the state and the lengths of a search of a fixture."""
     fixture, model = _golden(name)
     features, _ = _features_of(fixture)
     length = fixture.entry["decodes"]["greedy"]["total_length"]
     encoded = model.encode(features, problem="golden").embedded
+    step = steps.mean_of([functools.partial(model.decode_step, problem="golden")])
     space_id = features["target_space_id"]
+    state = (model.init_state(encoded, space_id, max_length=length),)
+    rows = len(encoded.mask)
+    lengths = dict(
+        is_filler=tf.zeros([rows], tf.bool), max_lengths=tf.fill([rows], length)
+    )
+    return fixture, step, state, lengths
 
-    decoded = greedy.greedy_search(
-        functools.partial(model.decode_step, problem="golden"),
-        model.init_state(encoded, space_id, max_length=length),
-        is_filler=tf.zeros([len(encoded.mask)], tf.bool),
-        max_length=tf.constant(length),
+
+@pytest.mark.parametrize("name", GOLDENS)
+def test_greedy_decoding_equals_the_original(name):
+    fixture, step, state, lengths = _search_inputs(name)
+
+    decoded = tf.function(sequential.extend)(
+        step, state, choose=sequential.best, **lengths
     )
 
-    expected = fixture["decode:greedy:outputs"].reshape(len(decoded), -1)
-    for row, expected_row in zip(decoded.numpy(), expected, strict=True):
+    expected = fixture["decode:greedy:outputs"].reshape(len(decoded.ids), -1)
+    for row, expected_row in zip(decoded.ids.numpy(), expected, strict=True):
         np.testing.assert_array_equal(_until_end(row), _until_end(expected_row))
+    if name != "transformer_relative":  # the original gives no scores of it
+        fixture.compare("decode:greedy:scores", decoded.scores)
+
+
+@pytest.mark.parametrize("decode", ["beam4_alpha0.6", "beam3_alpha1.0_top1"])
+@pytest.mark.parametrize("name", GOLDENS)
+def test_beam_search_equals_the_original(name, decode):
+    fixture, step, state, lengths = _search_inputs(name)
+    entry = fixture.entry["decodes"][decode]
+    alpha, count = entry["alpha"], entry["top_beams"]
+
+    found = tf.function(beam.search)(
+        step,
+        state,
+        beam_size=entry["beam_size"],
+        alpha=alpha,
+        stop_early=count == 1,
+        **lengths,
+    )
+
+    rows = len(found.ids)
+    expected = fixture[f"decode:{decode}:outputs"].reshape(rows, count, -1)
+    scores = found.scores.numpy()[:, :count]
+    for row, rank in np.ndindex(rows, count):
+        ids, expected_ids = found.ids[row, rank].numpy(), expected[row, rank]
+        np.testing.assert_array_equal(_until_end(ids), _until_end(expected_ids))
+        if scores[row, rank] > beam.NO_SCORE and EOS_ID not in ids:
+            # The original gives plain log-probabilities if nothing has ended.
+            scores[row, rank] *= ((5 + entry["total_length"]) / 6) ** alpha
+    fixture.compare(f"decode:{decode}:scores", scores.reshape(rows, -1).squeeze())
 
 
 # The body against the formulas of the paper.

@@ -2,8 +2,10 @@ import html.parser
 
 import pytest
 
+from t2t_mm.evaluation.score import Score
 from t2t_mm.reporting import page, samples
 
+SCORE = Score(value=0.5, higher_is_better=True, examples=2)
 NASTY = "<script>alert('&')</script>"
 
 
@@ -48,8 +50,8 @@ def make_page():
                 "b": {"step": 7, "problem": "b", "split": "dev", "accuracy_top5": 1.0},
             },
             samples={
-                "a": samples.ProblemSamples([sample], {"exact": "0.0000 of 1"}),
-                "b": samples.ProblemSamples([picture], {"exact": "1.0000 of 1"}),
+                "a": samples.ProblemSamples([sample], {"exact": SCORE}),
+                "b": samples.ProblemSamples([picture], {}, "samples/b-confusions.png"),
             },
             overview="overview.png",
             charts={"a": "curves/a.png"},
@@ -75,6 +77,7 @@ def test_pictures_lie_beside_the_page(make_page):
         "overview.png",
         "experts.png",
         "curves/a.png",
+        "samples/b-confusions.png",
         "samples/b-0.png",
     ]
 
@@ -84,6 +87,10 @@ def test_samples_are_marked(make_page):
 
     assert texts.count("right") == 1
     assert texts.count("wrong") == 1
+
+
+def test_scores_stand_above_the_samples(make_page):
+    assert "exact 0.5000 (2 examples)" in _check(page.render(make_page())).texts
 
 
 def test_a_page_without_history_says_so(make_page):

@@ -2,8 +2,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from t2t_mm import registry
-from t2t_mm.data import text_encoder, text_problem
 from t2t_mm.reporting import samples
 
 
@@ -34,35 +32,6 @@ def test_a_spectrogram_has_time_to_the_right_and_high_sounds_on_top(tmp_path):
 def test_other_inputs_are_no_pictures(inputs, tmp_path):
     assert not samples.write_picture(inputs, str(tmp_path / "a.png"))
     assert not list(tmp_path.iterdir())
-
-
-def test_ids_are_shown_as_text():
-    registry.import_registrations()
-    problem = registry.problem("copy_digits")
-    ids = np.array([*text_encoder.ByteTextEncoder().encode("123"), 1])
-
-    assert samples.to_text(problem, ids, vocab_dir="unused") == "123"
-
-
-def test_prompts_are_shown_as_text():
-    class Words(text_problem.Text2SelfProblem):
-        vocab_type = "byte"
-
-        def generate_samples(self, data_dir, tmp_dir, dataset_split):
-            yield {"targets": "123"}
-
-    ids = np.array(text_encoder.ByteTextEncoder().encode("12"))
-
-    assert samples.to_text(Words(), ids, vocab_dir="unused") == "12"
-
-
-def test_unknown_inputs_are_described():
-    registry.import_registrations()
-    problem = registry.problem("miniworld_class")
-
-    text = samples.to_text(problem, np.zeros((7, 2), np.float32), vocab_dir="unused")
-
-    assert text == "float32 of shape [7, 2]"
 
 
 @pytest.mark.parametrize(

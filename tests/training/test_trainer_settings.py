@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from t2t_mm import registry
-from t2t_mm.decoding import decoder
+from t2t_mm import best_checkpoints, checkpoint_files, registry
+from t2t_mm.decoding import loading
 from t2t_mm.features import Split
 from t2t_mm.layers import initializers
 from t2t_mm.training import experiment, history
@@ -81,11 +81,11 @@ def test_a_resumed_run_repeats_every_kind_of_state(build, tmp_path):
 
     def evaluate_until_killed(split):
         if stopped.state.step == 6:  # its checkpoint is written, and lacks this
-            raise InterruptedError
+            raise KeyboardInterrupt
         return evaluate(split)
 
     stopped.evaluate = evaluate_until_killed
-    with pytest.raises(InterruptedError):
+    with pytest.raises(KeyboardInterrupt):
         stopped.train_and_evaluate()
 
     resumed = build("parts", **settings)
@@ -98,6 +98,67 @@ def test_a_resumed_run_repeats_every_kind_of_state(build, tmp_path):
     assert resumed.state.dev_losses["copy_digits"].first > 0.0
     for key, value in whole.items():
         np.testing.assert_array_equal(value, parts[key], err_msg=key)
+    assert _rows(tmp_path / "whole") == _rows(tmp_path / "parts")
+
+
+def _rows(folder):
+    rows = history.read(str(folder))
+    return [{k: v for k, v in r.items() if k != "targets_per_second"} for r in rows]
+
+
+def test_a_run_stops_early_and_keeps_its_best(build, tmp_path, monkeypatch):
+    config = dataclasses.replace(
+        CONFIG,
+        train_steps=100,
+        keep_best="copy_digits/loss, reverse_digits/loss:max",
+        eval_early_stopping_steps=3,
+        eval_early_stopping_metric="reverse_digits/loss",
+        eval_early_stopping_metric_delta=1000.0,
+        keep_checkpoints=1,
+    )
+    folder = str(tmp_path / "run")
+
+    results = build(config=config).train_and_evaluate()
+
+    rows = [row for row in history.read(folder) if row["split"] == Split.EVAL]
+    assert [row["step"] for row in rows] == [2, 2, 4, 4, 6, 6]
+    losses = {(row["problem"], row["step"]): row["loss"] for row in rows}
+    lowest = best_checkpoints.read(folder, "copy_digits/loss")
+    of_copy = [loss for (name, _), loss in losses.items() if name == "copy_digits"]
+    assert lowest.value == losses["copy_digits", lowest.step] == min(of_copy)
+    highest = best_checkpoints.read(folder, "reverse_digits/loss")
+    of_reverse = [loss for (name, _), loss in losses.items() if name != "copy_digits"]
+    assert highest.value == losses["reverse_digits", highest.step] == max(of_reverse)
+    stored = tf.train.load_checkpoint(
+        best_checkpoints.find(folder, "best:reverse_digits/loss")
+    )
+    assert stored.get_tensor("step/.ATTRIBUTES/VARIABLE_VALUE") == highest.step
+    weights = stored.get_tensor("model/commands/.ATTRIBUTES/VARIABLE_VALUE")
+    model = loading.load_model(folder, "best:reverse_digits/loss")
+    np.testing.assert_array_equal(model.commands, weights)
+    # The same command finds everything done.
+    again = build(config=config)
+    monkeypatch.setattr(again, "evaluate", None)
+    assert again.train_and_evaluate() == results
+    assert again.state.step == 6
+
+
+def test_checkpoints_can_go_by_time(build, tmp_path):
+    config = dataclasses.replace(
+        CONFIG, train_steps=3, eval_every_steps=0, save_every_seconds=1e-6
+    )
+
+    build(config=config).train()
+
+    assert checkpoint_files.steps_on_disk(str(tmp_path / "run")) == [1, 2, 3]
+
+
+def test_metrics_that_do_not_exist_are_found_before_the_first_step(build):
+    for field in ("keep_best", "eval_early_stopping_metric"):
+        changes = {"eval_early_stopping_steps": 2, field: "copy_digits/acuracy"}
+
+        with pytest.raises(ValueError, match=f"`{field}` must name .* 'copy_digits/ac"):
+            build(config=dataclasses.replace(CONFIG, **changes))
 
 
 def test_what_was_seen_is_counted_and_recorded(build, tmp_path):
@@ -151,7 +212,7 @@ def test_evaluation_and_decoding_use_the_average(build, tmp_path):
     results = trainer.train_and_evaluate()
 
     last = {v.name: v.numpy() for v in trainer._model.trainable_variables}
-    model = decoder.load_model(str(tmp_path / "run"))
+    model = loading.load_model(str(tmp_path / "run"))
 
     tensors = _tensors(tmp_path / "run")
     for variable in model.trainable_variables:

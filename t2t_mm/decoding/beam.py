@@ -1,0 +1,182 @@
+"""Beam search as in Tensor2Tensor, with as many results as beams.
+
+The score of a sequence is its log-probability over ((5 + length) / 6)^alpha (Wu et al.
+2016, arXiv:1609.08144); the length counts the id that ends it. Of every input the
+likeliest `beam_size` sequences that go on are alive and as many of the best that have
+ended are kept; each step extends the alive ones to their 2 * `beam_size` likeliest
+successors, so that enough are left if some of those end.
+"""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from t2t_mm.decoding import steps
+from t2t_mm.decoding.steps import State, StepFunction
+from t2t_mm.features import EOS_ID, PAD_ID
+
+NO_SCORE = -1e7  # of what is not there
+_LEAST = NO_SCORE / 2  # log-probability that only what is not there, or forbidden, has
+
+
+class Beams(NamedTuple):
+    """What was found, the best first.
+
+    Attributes:
+      ids: `[batch, beam_size, longest]` int32; zeros after the end.
+      scores: `[batch, beam_size]`; `NO_SCORE` where there is no result.
+    """
+
+    ids: tf.Tensor
+    scores: tf.Tensor
+
+
+class _Sets(NamedTuple):
+    """The alive and the finished sequences; first axes `[batch, beam_size]`."""
+
+    alive_ids: tf.Tensor
+    alive_log_probabilities: tf.Tensor
+    finished_ids: tf.Tensor
+    finished_scores: tf.Tensor
+
+
+def length_penalty(length: tf.Tensor, alpha: float) -> tf.Tensor:
+    """Returns what log-probabilities of sequences of a length are divided by."""
+    return ((5.0 + tf.cast(length, tf.float32)) / 6.0) ** alpha
+
+
+def search(
+    step_function: StepFunction,
+    initial_state: State,
+    *,
+    is_filler: tf.Tensor,
+    max_lengths: tf.Tensor,
+    beam_size: int,
+    alpha: float,
+    stop_early: bool,
+) -> Beams:
+    """Searches for the sequences of the best scores.
+
+    An input is done when nothing alive can come to beat its worst result, or its best
+    with `stop_early`, or at its largest length. If nothing has ended by then, the
+    results are what is alive.
+
+    Args:
+      step_function: scores the next id; it sees `beam_size` rows for each input.
+      initial_state: of the step function, a row for each input.
+      is_filler: `[batch]` bool, inputs that nobody waits for.
+      max_lengths: `[batch]` int32, largest number of ids for each input.
+      beam_size: number of sequences that are looked at side by side.
+      alpha: the larger, the longer the results; 0 for plain log-probabilities.
+      stop_early: go on no longer than the best result needs; the others may get worse.
+    """
+    batch = tf.shape(is_filler)[0]
+    longest = tf.reduce_max(max_lengths)
+    empty = tf.zeros([batch, beam_size, longest], tf.int32)
+    none = tf.fill([batch, beam_size], NO_SCORE)
+    first = tf.concat([tf.zeros([batch, 1]), none[:, 1:]], 1)  # beams are the same yet
+
+    def goes_on(
+        position: tf.Tensor, done: tf.Tensor, sets: _Sets, state: State
+    ) -> tf.Tensor:
+        del sets, state
+        return (position < longest) & ~tf.reduce_all(done)
+
+    def body(
+        position: tf.Tensor, done: tf.Tensor, sets: _Sets, state: State
+    ) -> tuple[tf.Tensor, tf.Tensor, _Sets, State]:
+        last = tf.gather(sets.alive_ids, tf.maximum(position - 1, 0), axis=2)
+        last = tf.where(position == 0, PAD_ID, last)
+        scores, next_state = step_function(tf.reshape(last, [-1]), state, position)
+        grown, parents = _grow(sets, scores, position, beam_size, alpha)
+        sets = _Sets(*map(lambda old, new: _where(done, old, new), sets, grown))
+        done |= _is_settled(sets, max_lengths, alpha, stop_early)
+        done |= position + 1 >= max_lengths
+        return position + 1, done, sets, _reorder(state, next_state, parents)
+
+    _, _, sets, _ = tf.while_loop(
+        goes_on,
+        body,
+        (
+            tf.constant(0),
+            is_filler,
+            _Sets(empty, first, empty, none),
+            steps.repeat_rows(initial_state, beam_size),
+        ),
+    )
+    has_ended = tf.reduce_max(sets.finished_scores, 1) > NO_SCORE
+    penalty = length_penalty(max_lengths, alpha)[:, None]
+    alive = _scores(sets.alive_log_probabilities, penalty)
+    return Beams(
+        _where(has_ended, sets.finished_ids, sets.alive_ids),
+        _where(has_ended, sets.finished_scores, alive),
+    )
+
+
+def _grow(
+    sets: _Sets, scores: tf.Tensor, position: tf.Tensor, beam_size: int, alpha: float
+) -> tuple[_Sets, tf.Tensor]:
+    """Extends the alive sequences; returns also the parent of each, `[batch, beam]`."""
+    vocab_size = tf.shape(scores)[1]
+    batch = tf.shape(sets.alive_ids)[0]
+    scores = tf.reshape(scores, [batch, beam_size, vocab_size])
+    totals = sets.alive_log_probabilities[:, :, None] + scores
+    # [batch, beam, vocab] -> [batch, beam * vocab]
+    totals, index = tf.math.top_k(tf.reshape(totals, [batch, -1]), 2 * beam_size)
+    parents, next_ids = index // vocab_size, index % vocab_size
+    here = tf.range(tf.shape(sets.alive_ids)[2]) == position
+    ids = tf.gather(sets.alive_ids, parents, batch_dims=1)
+    ids = tf.where(here, next_ids[:, :, None], ids)
+    ends = next_ids == EOS_ID
+
+    # Each parent ends once at most, so there are enough that do not.
+    _, alive = tf.math.top_k(tf.where(ends, totals.dtype.min, totals), beam_size)
+    ended = _scores(totals, length_penalty(position + 1, alpha))
+    ended = tf.where(ends, ended, NO_SCORE)
+    all_scores = tf.concat([sets.finished_scores, ended], 1)
+    finished_scores, finished = tf.math.top_k(all_scores, beam_size)
+    all_finished = tf.concat([sets.finished_ids, ids], 1)
+    grown = _Sets(
+        alive_ids=tf.gather(ids, alive, batch_dims=1),
+        alive_log_probabilities=tf.gather(totals, alive, batch_dims=1),
+        finished_ids=tf.gather(all_finished, finished, batch_dims=1),
+        finished_scores=finished_scores,
+    )
+    return grown, tf.gather(parents, alive, batch_dims=1)
+
+
+def _scores(log_probabilities: tf.Tensor, penalty: tf.Tensor) -> tf.Tensor:
+    """Returns scores; `NO_SCORE` of what is not there."""
+    is_there = log_probabilities > _LEAST
+    return tf.where(is_there, log_probabilities / penalty, NO_SCORE)
+
+
+def _is_settled(
+    sets: _Sets, max_lengths: tf.Tensor, alpha: float, stop_early: bool
+) -> tf.Tensor:
+    """Returns whether no alive sequence can come into the results, `[batch]`."""
+    # No successor is likelier, and no length is divided by more.
+    bound = sets.alive_log_probabilities[:, 0] / length_penalty(max_lengths, alpha)
+    reduce = tf.reduce_max if stop_early else tf.reduce_min
+    return reduce(sets.finished_scores, 1) > bound
+
+
+def _reorder(old: State, new: State, parents: tf.Tensor) -> State:
+    """Gives every beam the state of its parent.
+
+    What a step hands on as it is, such as the keys of the inputs, is the same for all
+    beams of an input, and is left alone.
+    """
+    batch, beam_size = tf.unstack(tf.shape(parents))
+    rows = tf.reshape(parents + beam_size * tf.range(batch)[:, None], [-1])
+
+    def gather(before: tf.Tensor, after: tf.Tensor) -> tf.Tensor:
+        return after if after is before else tf.gather(after, rows)
+
+    return tf.nest.map_structure(gather, old, new)
+
+
+def _where(condition: tf.Tensor, first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
+    """Returns the rows of `first` where a condition `[batch]` holds."""
+    shape = [-1] + [1] * (first.shape.rank - 1)
+    return tf.where(tf.reshape(condition, shape), first, second)

@@ -1,0 +1,153 @@
+"""Evaluating the checkpoints of a run from outside of it.
+
+Only checkpoints that the folder's list names are read: they are whole. Results go to
+files of their own, `metrics.jsonl` and `summaries` in `eval/continuous`, so that a
+trainer may be at work in the same folder.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from absl import logging
+
+from t2t_mm import checkpoint_files
+from t2t_mm.decoding import loading
+from t2t_mm.features import Split
+from t2t_mm.training import history, run_start
+from t2t_mm.training.parts import Parts
+
+FOLDER = os.path.join("eval", "continuous")  # beside what t2t-eval writes
+POLL_SECONDS = 5.0
+
+Results = dict[str, dict[str, Any]]
+
+
+class CheckpointEvaluations:
+    """Evaluates checkpoints of a folder on one split; graphs are built once."""
+
+    def __init__(self, parts: Parts, output_dir: str, split: Split) -> None:
+        """Reads what has been evaluated before.
+
+        Args:
+          parts: of the run; the model takes the weights of one checkpoint after the
+            other.
+          output_dir: folder of the run; need not have checkpoints yet.
+          split: what to evaluate on.
+        """
+        self._parts = parts
+        self._output_dir = output_dir
+        self._split = split
+        self._folder = os.path.join(output_dir, FOLDER)
+        self._history: history.History | None = None  # once there is something
+        problems_by_step: dict[int, set[str]] = {}
+        for row in history.read(self._folder):
+            if row["split"] == split:
+                problems_by_step.setdefault(row["step"], set()).add(row["problem"])
+        self._done = {
+            step
+            for step, problems in problems_by_step.items()
+            if problems >= parts.problems.keys()
+        }
+
+    def evaluate_newest(self) -> Results:
+        """Evaluates the newest checkpoint.
+
+        Raises:
+          FileNotFoundError: if there is none.
+        """
+        steps = self._listed_steps()
+        if not steps:
+            raise FileNotFoundError(
+                f"'{self._output_dir}' has no checkpoint yet. Train with t2t-trainer "
+                "first."
+            )
+        return self._evaluate(steps[-1])
+
+    def watch(
+        self,
+        train_steps: int,
+        timeout_minutes: float,
+        *,
+        wait: Callable[[float], object] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> Results:
+        """Evaluates every checkpoint, oldest first, as they come; skips none.
+
+        It ends with the checkpoint of `train_steps`, or if no other has come for a
+        while.
+
+        Args:
+          train_steps: last step of the run.
+          timeout_minutes: longest wait for a checkpoint; below 0 for ever.
+          wait: waits for so many seconds.
+          clock: tells seconds.
+
+        Returns:
+          The last evaluation; empty if there was none.
+        """
+        results: Results = {}
+        since, announced = clock(), False
+        while max(self._done, default=-1) < train_steps:
+            waiting = [s for s in self._listed_steps() if s not in self._done]
+            if waiting:
+                results = self._evaluate_if_there(waiting[0], len(waiting)) or results
+                since, announced = clock(), False
+                continue
+            if 0 <= timeout_minutes * 60 < clock() - since:
+                logging.warning(
+                    "No checkpoint came in %g minutes, so continuous_eval ends, before "
+                    "step %d.",
+                    timeout_minutes,
+                    train_steps,
+                )
+                break
+            if not announced:
+                logging.info("waiting for a checkpoint in %s", self._output_dir)
+                announced = True
+            wait(POLL_SECONDS)
+        return results
+
+    def _listed_steps(self) -> list[int]:
+        listed = checkpoint_files.read_list(self._output_dir).listed
+        return sorted(entry.step for entry in listed)
+
+    def _evaluate_if_there(self, step: int, waiting: int) -> Results:
+        if waiting > 1:
+            logging.info("%d checkpoints wait to be evaluated", waiting)
+        try:
+            return self._evaluate(step)
+        except OSError:
+            if step in self._listed_steps() and checkpoint_files.files(
+                checkpoint_files.prefix(self._output_dir, step)
+            ):
+                raise
+            self._done.add(step)
+            logging.warning(
+                "The checkpoint of step %d was deleted before it was evaluated: that "
+                "takes longer than training from one to the next. Keep more of them, "
+                "with --keep_checkpoints, or evaluate less, with --eval_steps.",
+                step,
+            )
+            return {}
+
+    def _evaluate(self, step: int) -> Results:
+        path = checkpoint_files.prefix(self._output_dir, step)
+        run_start.check_fits(self._parts.description, self._output_dir)
+        loading.restore_weights(self._parts.model, self._output_dir, path)
+        logging.info("evaluating | step %d | %s", step, path)
+        results = self._parts.evaluator.evaluate(self._split)
+        if step not in self._done:
+            self._record(step, results)
+        return results
+
+    def _record(self, step: int, results: Results) -> None:
+        if self._history is None:
+            os.makedirs(self._folder, exist_ok=True)
+            self._history = history.History(self._folder, first_step=sys.maxsize)
+        for problem, values in results.items():
+            self._history.write(step, problem, self._split, values)
+        self._history.flush()
+        self._done.add(step)

@@ -1,0 +1,47 @@
+"""Norms of parameters and gradients by module: where a model learns, and how fast."""
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from t2t_mm.training.gradients import Gradient
+
+
+class Modules:
+    """The parts of a model that variables belong to.
+
+    Attributes:
+      names: of the parts, such as "encoder_0", in the order of the variables.
+    """
+
+    def __init__(self, variables: Sequence[tf.Variable]) -> None:
+        """Groups variables by the part of their names that follows the model's."""
+        parts = [_part(variable.name) for variable in variables]
+        self.names = list(dict.fromkeys(parts))
+        self._numbers = [self.names.index(part) for part in parts]
+
+    def norms(self, values: Sequence[tf.Tensor | None]) -> tf.Tensor:
+        """Returns the root of the sum of squares of each part, `[parts]` float32.
+
+        Args:
+          values: one for each variable; None counts as 0.
+        """
+        squares: list[list[tf.Tensor]] = [[tf.zeros([])] for _ in self.names]
+        for number, value in zip(self._numbers, values, strict=True):
+            if value is not None:
+                # The same operation as in the global norm: it is computed once.
+                squares[number].append(tf.nn.l2_loss(value))
+        return tf.sqrt(2.0 * tf.stack([tf.add_n(terms) for terms in squares]))
+
+    def gradient_norms(self, gradients: Sequence[Gradient | None]) -> tf.Tensor:
+        """Returns `norms` of gradients."""
+        return self.norms([None if g is None else g.values for g in gradients])
+
+    def by_name(self, norms: tf.Tensor) -> dict[str, float]:
+        """Returns norms `[parts]` by name of the part."""
+        return dict(zip(self.names, norms.numpy().tolist(), strict=True))
+
+
+def _part(name: str) -> str:
+    _, slash, rest = name.removesuffix(":0").partition("/")
+    return rest.partition("/")[0] if slash else name.removesuffix(":0")

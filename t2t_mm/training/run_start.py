@@ -1,0 +1,153 @@
+"""Whether a command starts a run or goes on with one, and what it starts with."""
+
+import dataclasses
+import os
+from collections.abc import Sequence
+
+from absl import logging
+
+from t2t_mm import (
+    averaging,
+    best_checkpoints,
+    checkpoint_choice,
+    checkpoint_files,
+    run_folder,
+)
+from t2t_mm import model as model_lib
+from t2t_mm.training import (
+    checkpoint,
+    optimizers,
+    retention,
+    run_changes,
+    scope_pairs,
+    warm_start,
+)
+from t2t_mm.training.warm_start_config import WarmStartConfig
+
+_EVENT = "warm_start"
+
+
+def describe(
+    asked_for: run_folder.RunDescription,
+    output_dir: str,
+    may_change: Sequence[str],
+    config: WarmStartConfig | None,
+) -> run_folder.RunDescription:
+    """Returns the description of what comes of a command in its folder.
+
+    Args:
+      asked_for: that of the command alone, which holds if there is no checkpoint.
+      output_dir: folder of the run.
+      may_change: hparams that may differ from those of the run so far.
+      config: of a warm start, or None.
+
+    Raises:
+      ValueError: if the command does not fit the run that is there.
+    """
+    run_changes.check_changeable(may_change)
+    if not checkpoint_files.are_in(output_dir):
+        _check_no_best_ones(output_dir)
+        if config is None:
+            return asked_for
+        event = {"step": 0, _EVENT: os.path.abspath(config.path)}
+        return dataclasses.replace(asked_for, history=(event,))
+    if not run_folder.exists(output_dir):
+        raise ValueError(
+            f"'{output_dir}' holds checkpoints but no {run_folder.CONFIG_FILE}: they "
+            "are of another program. Choose another --output_dir."
+        )
+    before = run_folder.read(output_dir)
+    if config is not None:
+        _check_not_another(config, before, output_dir)
+    return run_changes.go_on(
+        before,
+        asked_for,
+        output_dir,
+        step=checkpoint_files.step_of(checkpoint_choice.newest(output_dir)),
+        may_change=may_change,
+    )
+
+
+def check_fits(description: run_folder.RunDescription, output_dir: str) -> None:
+    """Raises `ValueError` if a folder has checkpoints of another run."""
+    describe(description, output_dir, (), None)
+
+
+def write(
+    description: run_folder.RunDescription, output_dir: str, data_dir: str
+) -> None:
+    """Describes the run in its folder, and says what is not as it was."""
+    if checkpoint_files.are_in(output_dir):
+        known = len(run_folder.read(output_dir).history)
+        for event in description.history[known:]:
+            run_changes.log(event)
+    run_folder.write(description, output_dir, data_dir)
+
+
+def _check_no_best_ones(output_dir: str) -> None:
+    if best_checkpoints.read_all(output_dir):
+        raise ValueError(
+            f"'{output_dir}/{best_checkpoints.FOLDER}' has the best checkpoints of an "
+            "earlier run, whose other ones are gone. Move it away, or choose another "
+            "--output_dir."
+        )
+
+
+def _check_not_another(
+    config: WarmStartConfig, before: run_folder.RunDescription, output_dir: str
+) -> None:
+    """Says that a warm start is not repeated, or raises if it was another."""
+    starts = [event[_EVENT] for event in before.history if _EVENT in event]
+    if starts != [os.path.abspath(config.path)]:
+        origin = f"the weights of '{starts[0]}'" if starts else "initial values"
+        raise ValueError(
+            f"--warm_start_from={config.path} must be where the run in '{output_dir}' "
+            f"began; it began with {origin} and has checkpoints. Leave the flag out "
+            "to go on with it, or choose another --output_dir."
+        )
+    logging.info(
+        "%s has a checkpoint: the run goes on from it, and the warm start from %s is "
+        "not repeated.",
+        output_dir,
+        config.path,
+    )
+
+
+def take_over_weights(
+    config: WarmStartConfig,
+    description: run_folder.RunDescription,
+    model: model_lib.Model,
+    optimizer: optimizers.Optimizer,
+    average: averaging.WeightAverage | None,
+    *,
+    data_dir: str,
+    output_dir: str,
+) -> None:
+    """Writes the first checkpoint of a run, with the weights of another.
+
+    Does nothing if the run has a checkpoint.
+
+    Args:
+      config: what to take over.
+      description: of the run.
+      model: as it is initialised.
+      optimizer: of the model.
+      average: of the model, or None.
+      data_dir: folder of the vocabularies.
+      output_dir: folder of the run.
+    """
+    if checkpoint_files.are_in(output_dir):
+        return
+    start = warm_start.WarmStart(config)
+    start.plan(model, scope_pairs.Run(description, data_dir))
+    start.apply(optimizer, average)
+    state = checkpoint.RunState(model.problems)
+    state.step = start.first_step
+    report = start.report()
+    for line in report.lines():
+        logging.info("%s", line)
+    report.write(output_dir)
+    keep = retention.Retention(newest=1)
+    checkpoint.Checkpoints(
+        model, optimizer, state, output_dir, keep=keep, average=average
+    ).save()

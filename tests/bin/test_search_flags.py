@@ -1,0 +1,65 @@
+import pytest
+
+from t2t_mm import registry
+from t2t_mm.bin import search_flags, t2t_trainer
+
+
+@pytest.fixture(autouse=True)
+def registrations():
+    registry.import_registrations()
+
+
+def _values(*flags):
+    values = t2t_trainer.define_flags()
+    values(["t2t-trainer", "--hparams_set=multimodel_tiny", *flags])
+    return values
+
+
+def test_trials_have_the_flags_of_the_search_that_are_theirs():
+    given = (
+        "--problems=copy_digits,reverse_digits",
+        "--gin_bindings=multimodel_tiny.dropout = 0.1",
+        "--gin_bindings=RunConfig.seed = 3",
+        "--nojit_compile",
+        "--train_steps=7",
+    )
+    of_search = (
+        "--hparams_range=optimizer_range",
+        "--autotune_max_trials=3",
+        "--hparams=batch_size=64",
+        "--output_dir=search",
+        "--generate_data",
+    )
+
+    arguments = search_flags.trial_arguments(_values(*given, *of_search))
+
+    again = t2t_trainer.define_flags()
+    again(["t2t-trainer", *arguments])
+    assert again.problem == ["copy_digits", "reverse_digits"]
+    assert again.gin_bindings == [flag.split("=", 1)[1] for flag in given[1:3]]
+    assert (again.jit_compile, again.train_steps) == (False, 7)
+    assert again.hparams_set == "multimodel_tiny"
+    for name in ("hparams_range", "output_dir", "generate_data", "hparams"):
+        assert not again[name].value
+
+
+def test_flags_of_a_search_need_one():
+    with pytest.raises(ValueError, match="--autotune_max_trials goes with"):
+        search_flags.check_unused(_values("--autotune_max_trials=3"))
+
+    search_flags.check_unused(_values("--train_steps=3"))
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--schedule=train", "goes with --schedule=train_and_evaluate; got train"),
+        ("--hparams=dropout=0.1", "must leave alone .* got dropout"),
+    ],
+)
+def test_flags_that_contradict_a_search_are_refused(flag, message):
+    values = _values("--hparams_range=optimizer_range", flag)
+    hparams, _ = t2t_trainer._settings(values)
+
+    with pytest.raises(ValueError, match=message):
+        search_flags.run(values, hparams, seed=0)
