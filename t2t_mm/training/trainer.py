@@ -340,7 +340,7 @@ class Trainer:
         """
         step, is_due = self.state.step, self._is_time_to_evaluate()
         results = self._history.recorded(step, Split.EVAL)
-        if is_due and results.keys() == self.state.counts.keys():
+        if is_due and results.keys() == self._evaluator.metric_names.keys():
             self._heed(results)
             return
         if is_due or step >= self._config.train_steps:
