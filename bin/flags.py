@@ -12,6 +12,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from absl import flags, logging
 
@@ -113,10 +114,25 @@ def define_tensorflow_logs(values: flags.FlagValues) -> None:
     )
 
 
-def import_tensorflow(values: flags.FlagValues) -> None:
-    """Imports TensorFlow, without its start-up lines unless --tensorflow_logs."""
-    with _tensorflow_logs(shown=values.tensorflow_logs):
-        importlib.import_module("tensorflow").config.list_logical_devices()
+def import_tensorflow(
+    values: flags.FlagValues, start: Callable[[], Any] | None = None
+) -> Any:
+    """Imports TensorFlow, without its start-up lines unless --tensorflow_logs.
+
+    Args:
+      values: the flags of the program.
+      start: what to do before anything else with TensorFlow.
+
+    Returns:
+      What `start` returned.
+    """
+    # Whoever waits for other machines wants to know.
+    shown = values.tensorflow_logs or "TF_CONFIG" in os.environ
+    with _tensorflow_logs(shown=shown):
+        tensorflow = importlib.import_module("tensorflow")
+        started = start() if start else None
+        tensorflow.config.list_logical_devices()
+    return started
 
 
 def silence_retracing_advice() -> None:

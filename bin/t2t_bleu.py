@@ -67,6 +67,12 @@ def main(argv: Sequence[str]) -> None:
     common.require(values, "reference")
     if bool(values.translation) == bool(values.translations_dir):
         raise ValueError("Give one of --translation and --translations_dir.")
+    for flag in ("reference", "translation"):
+        path = values[flag].value
+        if path and not os.path.isfile(path):
+            raise FileNotFoundError(
+                f"--{flag} must be a file of one text per line; there is no '{path}'."
+            )
     if values.translation:
         _check_no_folder_flags(values)
         for name, score in _scores(values, values.translation).items():

@@ -11,7 +11,7 @@ from t2t_mm import hparam, registry
 from t2t_mm.bin import flags as common
 from t2t_mm.bin import search_flags, t2t_datagen, warm_start_flags
 from t2t_mm.training import schedules
-from t2t_mm.training.run_config import RunConfig
+from t2t_mm.training.run_config import STRATEGIES, RunConfig
 
 USAGE = """
 Trains one model on one or more problems and evaluates it on their dev splits:
@@ -45,6 +45,8 @@ _RUN_FLAGS = (
     "profile",
     "max_skipped_steps",
     "jit_compile",
+    "strategy",
+    "num_devices",
     "seed",
 )
 
@@ -53,6 +55,7 @@ _OLD_NAMES = {
     "keep_checkpoint_every_n_hours": "keep_every_hours",
     "keep_checkpoint_max": "keep_checkpoints",
     "save_checkpoints_secs": "save_every_seconds",
+    "worker_gpu": "num_devices",
 }
 
 
@@ -145,6 +148,8 @@ def _define_run_flags(values: flags.FlagValues) -> None:
         "show_every_evals": "Evaluations between two times that it does.",
         "max_skipped_steps": "Steps in a row of a problem that may be skipped because "
         "something is not finite; one more stops the run.",
+        "num_devices": "GPUs of each machine to use; 0 for all. Without a GPU, parts "
+        "of the CPU, to try things out.",
         "seed": "Seeds initial values, dropout, mixing and the order of the data.",
     }
     for name, text in steps.items():
@@ -170,7 +175,17 @@ def _define_run_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_bool(
         "jit_compile",
         None,
-        "Compile each step with XLA. Default off: on CPU it compiles for minutes.",
+        "Compile each step with XLA. Default: on for accelerators, off for a CPU, on "
+        "which it compiles for minutes.",
+        flag_values=values,
+    )
+    flags.DEFINE_enum(
+        "strategy",
+        None,
+        STRATEGIES,
+        "Where to run: 'one' device, 'mirrored' over several of this machine, "
+        "'multi_worker' over machines that TF_CONFIG names, or 'tpu'. The rows of a "
+        "batch are dealt out; its size stays. Default: 'auto', by what there is.",
         flag_values=values,
     )
 
@@ -252,7 +267,11 @@ def main(argv: Sequence[str]) -> None:
         sys.stdout.write(search_flags.run(values, hparams, seed=config.seed) + "\n")
         return
     search_flags.check_unused(values)
-    common.import_tensorflow(values)
+    if not schedule.trains:
+        _check_one_device(schedule.name, config)
+    distribution = common.import_tensorflow(
+        values, (lambda: _make_distribution(config)) if schedule.trains else None
+    )
     common.silence_retracing_advice()
     text = schedules.run(
         schedule,
@@ -266,6 +285,7 @@ def main(argv: Sequence[str]) -> None:
         usr_dir=values.t2t_usr_dir,
         change_hparams=values.change_hparams,
         warm_start=warm_start,
+        distribution=distribution,
     )
     if text:
         sys.stdout.write(text + "\n")
@@ -277,6 +297,20 @@ def _generate_data(values: flags.FlagValues, names: Sequence[str]) -> None:
         if values[flag].value:
             arguments.append(f"--{flag}={values[flag].value}")
     t2t_datagen.main([t2t_datagen.PROGRAM, *arguments])
+
+
+def _check_one_device(schedule: str, config: RunConfig) -> None:
+    if config.strategy not in ("auto", "one") or config.num_devices > 1:
+        raise ValueError(
+            f"--schedule={schedule} runs on one device; leave --strategy and "
+            "--num_devices to the schedules that train."
+        )
+
+
+def _make_distribution(config: RunConfig) -> Any:
+    from t2t_mm.training import distribution  # late: it imports TensorFlow
+
+    return distribution.make_distribution(config.strategy, config.num_devices)
 
 
 def _settings(values: flags.FlagValues) -> tuple[hparam.HParams, RunConfig]:

@@ -7,6 +7,7 @@ the trainer goes on from it. No model is built: only names in the files count.
 
 import os
 import shutil
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -48,7 +49,7 @@ def write(checkpoints: Sequence[str], description_dir: str, average_dir: str) ->
     except (IndexError, tf.errors.OpError) as error:
         reason = " ".join(getattr(error, "message", str(error)).split())
         raise OSError(f"The mean cannot be made: {reason}") from error
-    listed = [checkpoint_files.Listed(step=step, time=0.0)]
+    listed = [checkpoint_files.Listed(step=step, time=time.time())]
     checkpoint_files.write_list(
         average_dir, checkpoint_files.CheckpointList(listed=listed)
     )

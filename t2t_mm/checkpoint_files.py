@@ -9,6 +9,7 @@ changed after a checkpoint has been written and before another is deleted, at on
 each time: whenever a program dies, what is listed is whole.
 """
 
+import contextlib
 import dataclasses
 import glob
 import os
@@ -152,7 +153,8 @@ def delete_unfinished(folder: str) -> None:
             if os.path.isdir(path):
                 shutil.rmtree(path, ignore_errors=True)
             else:
-                os.remove(path)
+                with contextlib.suppress(FileNotFoundError):  # another worker was first
+                    os.remove(path)
 
 
 def steps_on_disk(folder: str) -> list[int]:

@@ -32,6 +32,12 @@ def pytest_terminal_summary(terminalreporter, config):
         terminalreporter.line(f"{len(errors):6d}  {figures}  {fixture}")
 
 
+NUM_DEVICES = 4  # parts of the CPU, for tests of several replicas; before any test
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0],
+    [tf.config.LogicalDeviceConfiguration() for _ in range(NUM_DEVICES)],
+)
+
 DIGITS_PROBLEMS = ("copy_digits", "reverse_digits")
 
 
@@ -91,6 +97,7 @@ def smallest_hparams(registrations):
     )
 
 
+@pytest.fixture(scope="session")
 def untrained_run_dir(digits_dir, tmp_path_factory):
     """A run for text, pictures and sound whose weights are random numbers."""
     folder = str(tmp_path_factory.mktemp("untrained"))
@@ -113,29 +120,4 @@ def untrained_run_dir(digits_dir, tmp_path_factory):
     tf.train.CheckpointManager(
         checkpoint, folder, max_to_keep=1, checkpoint_name="ckpt"
     ).save(checkpoint_number=7)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def digits_run(digits_dir, tmp_path_factory):
-    """A run with two checkpoints, of random weights: its outputs are wrong."""
-    folder = str(tmp_path_factory.mktemp("digits_run"))
-    problem = registry.problem("copy_digits")
-    description = run_folder.describe(
-        model="transformer",
-        hparams_set="transformer_tiny",
-        hparams=tiny_models.make_hparams("transformer_tiny", batch_size=128),
-        problems={problem.name: problem},
-        data_dir=digits_dir,
-    )
-    run_folder.write(description, folder, digits_dir)
-    model = registry.MODELS.get("transformer")(
-        description.hparams, description.problems, name="transformer"
-    )
-    manager = tf.train.CheckpointManager(
-        tf.train.Checkpoint(model=model), folder, max_to_keep=2, checkpoint_name="ckpt"
-    )
-    for step in (1, 2):
-        tiny_models.perturb(model, deviation=0.3, seed=step)
-        manager.save(checkpoint_number=step)
     return folder

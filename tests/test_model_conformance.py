@@ -61,6 +61,18 @@ def _perturbed(name, **changes):
     return tiny_models.perturb(tiny_models.make_model(name, **RATES | changes))
 
 
+@functools.cache
+def _joint(name):
+    """A model of all problems with its initial values; tests must not change it."""
+    return tiny_models.make_model(name, **RATES)
+
+
+@functools.cache
+def _alone(name, problem):
+    """The same of one problem."""
+    return tiny_models.make_model(name, {problem: PROBLEMS[problem]}, **RATES)
+
+
 def _stream(first=1, second=2):
     return randomness.RandomStream(tf.constant([first, second], tf.int32))
 
@@ -122,7 +134,7 @@ def test_no_position_sees_its_own_target_or_a_later_one(name, problem):
     model, batch = _perturbed(name), make_batch(problem)
     logits = _run(model, problem, batch).outputs.numpy()
 
-    for position in (0, 3, 6):
+    for position in (0, 4):
         targets = batch["targets"].numpy()
         targets[0, position] = 2 + (targets[0, position] - 1) % 17
         changed_batch = batch | {"targets": tf.constant(targets)}
@@ -157,21 +169,22 @@ def test_dropped_choices_of_experts_do_not_look_ahead(name):
     assert sum(stats.dropped.numpy() for stats in of_decoder) > 0
 
 
-@pytest.mark.parametrize("padding", [1, 4, 7])
 @pytest.mark.parametrize(("name", "problem"), CASES)
-def test_padding_changes_nothing(name, problem, padding):
+def test_padding_changes_nothing(name, problem):
     model, batch = _perturbed(name), make_batch(problem)
-    padded = make_batch(problem, padding=padding)
-
-    short, long = _run(model, problem, batch), _run(model, problem, padded)
+    short = _run(model, problem, batch)
 
     expected = short.outputs[_real(batch)]
-    np.testing.assert_allclose(
-        long.outputs[_real(padded)], expected, atol=1e-5 * np.abs(expected).max()
-    )
-    np.testing.assert_allclose(short.loss.total, long.loss.total, rtol=1e-5)
-    for layer, loss in short.extra_losses.items():
-        np.testing.assert_allclose(loss, long.extra_losses[layer], rtol=1e-4)
+    for padding in (1, 4, 7):
+        padded = make_batch(problem, padding=padding)
+        long = _run(model, problem, padded)
+
+        np.testing.assert_allclose(
+            long.outputs[_real(padded)], expected, atol=1e-5 * np.abs(expected).max()
+        )
+        np.testing.assert_allclose(short.loss.total, long.loss.total, rtol=1e-5)
+        for layer, loss in short.extra_losses.items():
+            np.testing.assert_allclose(loss, long.extra_losses[layer], rtol=1e-4)
 
 
 @pytest.mark.parametrize(("name", "problem"), CASES)
@@ -248,7 +261,7 @@ def test_every_variable_of_a_problem_learns(name, problem):
 
     _, gradients = _gradients(model, problem, make_batch(problem), _stream())
 
-    alone = tiny_models.make_model(name, {problem: PROBLEMS[problem]})
+    alone = _alone(name, problem)
     made = {variable.name for variable in alone.trainable_variables}
     assert gradients.keys() <= made
     if not model.has_inputs(problem):
@@ -270,11 +283,10 @@ def test_every_variable_of_a_problem_learns(name, problem):
 
 @pytest.mark.parametrize(("name", "problem"), CASES)
 def test_a_problem_trains_the_same_whoever_else_is_in_the_run(name, problem):
-    joint = tiny_models.make_model(name, **RATES)
-    alone = tiny_models.make_model(name, {problem: PROBLEMS[problem]}, **RATES)
     batch = make_batch(problem)
 
-    loss, gradients = _gradients(joint, problem, batch, _stream())
+    loss, gradients = _gradients(_joint(name), problem, batch, _stream())
+    alone = _alone(name, problem)
     expected_loss, expected = _gradients(alone, problem, batch, _stream())
 
     np.testing.assert_array_equal(loss, expected_loss)
@@ -348,9 +360,10 @@ def test_variables_have_names_of_their_own_under_that_of_the_model(name):
     assert all(variable.startswith(f"{model}/") for variable in names)
 
 
-@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("name", TINY)
 def test_initial_values_are_a_function_of_the_seed(name):
-    first, again, other = (tiny_models.make_model(name, seed=s) for s in (3, 3, 4))
+    again, other = (tiny_models.make_model(name, seed=seed) for seed in (3, 4))
+    first = _joint(name)
 
     differs = 0
     for one, same, different in zip(
@@ -363,7 +376,7 @@ def test_initial_values_are_a_function_of_the_seed(name):
 
 @pytest.mark.parametrize("name", SETS)
 def test_a_checkpoint_holds_every_variable(name, tmp_path):
-    model = tiny_models.perturb(tiny_models.make_model(name), seed=1)
+    model = _perturbed(name)
     saved = {variable.name: variable.numpy() for variable in model.variables}
     path = tf.train.Checkpoint(model=model).save(str(tmp_path / "ckpt"))
 

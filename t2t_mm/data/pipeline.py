@@ -9,6 +9,7 @@ A batch is a dict of `inputs`, `inputs_length`, `targets` and `targets_length` (
 `features.py`), with concrete shapes.
 """
 
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -29,6 +30,33 @@ _END_OF_TIME = np.iinfo(np.int64).max
 
 # Index rows of one batch, fillers included, and its shape.
 Rows = tuple[np.ndarray, Bucket]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Shards:
+    """Equal parts of the rows of every batch, and which of them are wanted.
+
+    A batch that does not divide is filled up with rows of zeros whose lengths are 0.
+
+    Attributes:
+      count: how many parts there are.
+      own: the numbers of those that are wanted, in order. A dataset yields them one
+        after the other, and then those of the next batch.
+    """
+
+    count: int = 1
+    own: tuple[int, ...] = (0,)
+
+    def rows_of(self, shard: int, rows: np.ndarray) -> np.ndarray:
+        """Returns the part of the `rows` of a batch that is in a shard."""
+        size = -(-len(rows) // self.count)
+        part = np.full(size, FILLER)
+        members = rows[shard * size : (shard + 1) * size]
+        part[: len(members)] = members
+        return part
+
+
+ALL = Shards()
 
 
 class TrainBatches:
@@ -105,11 +133,14 @@ class TrainBatches:
         batch_order = shuffling.permutation(len(batches), *key, "batches")
         return [batches[position] for position in batch_order]
 
-    def dataset(self, start: int = 0) -> "tf.data.Dataset":
-        """Returns the batches from number `start` on, for ever."""
-        numbers = tf.data.Dataset.range(start, _END_OF_TIME)
-        loader = _Loader(self._problem, self._reader, self._data_dir)
-        return loader.dataset(numbers, self.rows)
+    def dataset(self, start: int = 0, shards: Shards = ALL) -> "tf.data.Dataset":
+        """Returns the batches from number `start` on, for ever; or parts of them."""
+        numbers = tf.data.Dataset.range(start * len(shards.own), _END_OF_TIME)
+        endless = tf.data.experimental.assert_cardinality(
+            tf.data.experimental.INFINITE_CARDINALITY
+        )
+        loader = _Loader(self._problem, self._reader, self._data_dir, shards)
+        return loader.dataset(numbers, self.rows).apply(endless)
 
     def example_batch(self, bucket: Bucket) -> dict[str, "tf.Tensor"]:
         """Returns one batch of a shape, to try whether a step fits into memory."""
@@ -125,6 +156,7 @@ def eval_dataset(
     data_dir: str,
     hparams: hparam.HParams,
     max_batches: int | None = None,
+    shards: Shards = ALL,
 ) -> "tf.data.Dataset":
     """Returns one pass over a split: every example once, in an order that is fixed.
 
@@ -137,6 +169,7 @@ def eval_dataset(
       data_dir: folder of its records.
       hparams: sizes of batches.
       max_batches: stop after this many; None for all.
+      shards: which parts of the batches to return.
 
     Raises:
       FileNotFoundError: if the records have not been made.
@@ -151,9 +184,10 @@ def eval_dataset(
         members = np.flatnonzero(bucket_of == number)
         batches.extend((rows, bucket) for rows in _filled(members, bucket.batch_size))
     order = shuffling.permutation(len(batches), problem.name, split)[:max_batches]
-    loader = _Loader(problem, reader, data_dir)
+    loader = _Loader(problem, reader, data_dir, shards)
     return loader.dataset(
-        tf.data.Dataset.range(len(order)), lambda number: batches[order[number]]
+        tf.data.Dataset.range(len(order) * len(shards.own)),
+        lambda number: batches[order[number]],
     )
 
 
@@ -176,23 +210,29 @@ def _filled(members: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
 
 
 class _Loader:
-    """Reads, parses and pads batches of one split."""
+    """Reads, parses and pads batches of one split, or shards of them."""
 
     def __init__(
-        self, problem: problem.Problem, reader: records.RecordReader, data_dir: str
+        self,
+        problem: problem.Problem,
+        reader: records.RecordReader,
+        data_dir: str,
+        shards: Shards = ALL,
     ) -> None:
         self._problem = problem
         self._reader = reader
+        self._shards = shards
         self._lengths = _lengths(problem, reader).astype(np.int32)
         self._names = tuple(problem.feature_specs(data_dir))
 
     def dataset(
         self, numbers: "tf.data.Dataset", rows: Callable[[int], Rows]
     ) -> "tf.data.Dataset":
-        """Returns the batches that `rows` locates for each of `numbers`."""
+        """Returns the shards of batches that `rows` locates, for each of `numbers`."""
 
         def read(number: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-            return self._read(*rows(int(number)))
+            batch, position = divmod(int(number), len(self._shards.own))
+            return self._read(*rows(batch), self._shards.own[position])
 
         def load(number: "tf.Tensor") -> tuple["tf.Tensor", ...]:
             dtypes = [tf.string, tf.int32, tf.int32]
@@ -213,16 +253,18 @@ class _Loader:
 
     def batch(self, rows: np.ndarray, bucket: Bucket) -> dict[str, "tf.Tensor"]:
         """Returns one batch."""
-        payloads, lengths, padded = self._read(rows, bucket)
+        payloads, lengths, padded = self._read(rows, bucket, 0)
         return self._parse(
             tf.constant(payloads), tf.constant(lengths), tf.constant(padded)
         )
 
     def _read(
-        self, rows: np.ndarray, bucket: Bucket
+        self, rows: np.ndarray, bucket: Bucket, shard: int
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         # A filler reads the first record of its batch and is zeroed after decoding.
-        sources = np.where(rows == FILLER, rows[0], rows)
+        source_of_fillers = rows[0]
+        rows = self._shards.rows_of(shard, rows)
+        sources = np.where(rows == FILLER, source_of_fillers, rows)
         payloads = np.array([self._reader.read(row) for row in sources], object)
         lengths = np.where((rows == FILLER)[:, np.newaxis], 0, self._lengths[sources])
         padded = np.array(

@@ -5,7 +5,7 @@ It runs in the graph beside the model; its state is part of the search's.
 """
 
 import abc
-from typing import Any
+from typing import Any, ClassVar
 
 import tensorflow as tf
 
@@ -15,11 +15,17 @@ State = Any  # nest of tensors whose axis 0 is batch
 
 
 class Constraint(abc.ABC):
-    """Says at every position which ids may stand there."""
+    """Says at every position which ids may stand there.
 
-    @abc.abstractmethod
+    Attributes:
+      reads_words: whether it depends on the number of words in the input.
+    """
+
+    reads_words: ClassVar[bool] = False
+
     def count_words(self, text: str) -> int:
         """Returns the number of words in an input, as `start` wants it."""
+        return 0
 
     @abc.abstractmethod
     def start(self, num_words: tf.Tensor, max_lengths: tf.Tensor) -> State:

@@ -61,6 +61,8 @@ class DecodeConfig:
         otherwise; 0 for the sizes of training.
       constrained: give only outputs of the form that the problem's `output_rule`
         describes, such as trees over the words of the input.
+      allowed_outputs: give only outputs of these, texts or names of classes; all if
+        empty.
     """
 
     beam_size: int = 1
@@ -80,6 +82,7 @@ class DecodeConfig:
     max_input_size: int = 4096
     batch_size: int = 0
     constrained: bool = False
+    allowed_outputs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Checks types, ranges and what goes together.
@@ -104,10 +107,19 @@ class DecodeConfig:
                 "`num_decodes` above 1 gives the same output each time unless "
                 "`sampling_method=random`. `return_beams` gives several outputs."
             )
-        if self.constrained and (self.min_length_ratio or self.force_decode_length):
+        self._check_constraints()
+
+    def _check_constraints(self) -> None:
+        given = [n for n in ("constrained", "allowed_outputs") if getattr(self, n)]
+        if given and (self.min_length_ratio or self.force_decode_length):
             raise ValueError(
-                "`constrained` says when an output ends; `min_length_ratio` and "
+                f"`{given[0]}` says when an output ends; `min_length_ratio` and "
                 "`force_decode_length` cannot be set with it."
+            )
+        if len(given) > 1:
+            raise ValueError(
+                "`constrained` and `allowed_outputs` each say all of what outputs may "
+                "be. Give one of them."
             )
 
     def _check_ranges(self) -> None:

@@ -2,7 +2,10 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
+
+from absl import logging
 
 from t2t_mm import problem as problem_lib
 from t2t_mm.data import class_targets
@@ -12,6 +15,7 @@ from t2t_mm.evaluation.predictions import Predictions
 from t2t_mm.features import Split
 
 CLASS_CANDIDATES = 5  # for the score top5
+_SECONDS_BETWEEN_LINES = 20.0  # of the log
 
 
 def scoring_config(problem: problem_lib.Problem, config: DecodeConfig) -> DecodeConfig:
@@ -37,10 +41,22 @@ def of_split(
       FileNotFoundError: if the split has not been generated.
       ValueError: if it was made with another vocabulary.
     """
+    problem = decoder.problem
+    decoded = decoder.decode_split(split, data_dir, max_batches)
     return collect(
-        decoder.decode_split(split, data_dir, max_batches),
-        several_references=decoder.problem.several_references,
+        _with_progress(decoded, f"{problem.name} | {split}"),
+        several_references=problem.several_references,
     )
+
+
+def _with_progress(decoded: Iterable[Decoded], name: str) -> Iterator[Decoded]:
+    """Yields the examples and logs now and then how many there were."""
+    logged = time.monotonic()
+    for number, example in enumerate(decoded, 1):
+        yield example
+        if time.monotonic() - logged >= _SECONDS_BETWEEN_LINES:
+            logged = time.monotonic()
+            logging.info("decode | %s | %d examples so far", name, number)
 
 
 def collect(

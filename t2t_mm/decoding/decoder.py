@@ -10,7 +10,14 @@ import tensorflow as tf
 from t2t_mm import model as model_lib
 from t2t_mm import problem as problem_lib
 from t2t_mm.data import encoding, pipeline, vocabulary
-from t2t_mm.decoding import beam, loading, searcher, tree_constraint
+from t2t_mm.decoding import (
+    beam,
+    constraints,
+    listed_constraint,
+    loading,
+    searcher,
+    tree_constraint,
+)
 from t2t_mm.decoding.decode_config import DecodeConfig
 from t2t_mm.features import EOS_ID, Split
 
@@ -95,12 +102,7 @@ class Decoder:
             )
         self._hparams = hparams
         self._has_inputs = model.has_inputs(problem.name)
-        self._constraint = None
-        if config.constrained:
-            vocab_size = model.target_modality(problem.name).spec.vocab_size
-            self._constraint = tree_constraint.of_problem(
-                problem, vocab_dir, vocab_size
-            )
+        self._constraint = self._make_constraint()
         search = searcher.Searcher(
             [model, *ensemble],
             problem.name,
@@ -111,6 +113,25 @@ class Decoder:
         self._search = tf.function(
             search.__call__,
             input_signature=[search.signature(), tf.TensorSpec([None], tf.bool)],
+        )
+
+    def _make_constraint(self) -> constraints.Constraint | None:
+        name = self.problem.name
+        vocab_size = self._model.target_modality(name).spec.vocab_size
+        if self.config.constrained:
+            return tree_constraint.of_problem(self.problem, self._vocab_dir, vocab_size)
+        if not self.config.allowed_outputs:
+            return None
+        if not self._has_inputs:
+            raise ValueError(
+                f"`allowed_outputs` needs inputs; {name} continues beginnings of texts."
+            )
+        return listed_constraint.of_problem(
+            self.problem,
+            self.config.allowed_outputs,
+            self._vocab_dir,
+            vocab_size,
+            are_sequences=self._model.is_autoregressive(name),
         )
 
     @property
@@ -166,11 +187,7 @@ class Decoder:
           numbers: `[batch]`, which input each row is, for samples.
         """
         prepared = self._model.prepare(features, self.problem.name)
-        if self._constraint is not None:
-            rows = features["inputs"].numpy().tolist()
-            texts = [self.problem.decode_inputs(row, self._vocab_dir) for row in rows]
-            counts = [self._constraint.count_words(text) for text in texts]
-            prepared[searcher.NUM_WORDS] = tf.constant(counts, tf.int32)
+        prepared[searcher.NUM_WORDS] = self._count_words(features, len(numbers))
         prepared[searcher.NUMBERS] = tf.constant(numbers, tf.int32)
         prepared = {name: prepared[name] for name in self._feature_names}
         found = self._search(prepared, tf.constant(is_filler))
@@ -189,6 +206,14 @@ class Decoder:
             ]
             for ids, scores, prompt in zip(all_ids, all_scores, prompts, strict=True)
         ]
+
+    def _count_words(self, features: Mapping[str, tf.Tensor], rows: int) -> tf.Tensor:
+        """Returns how many words inputs have, if a constraint depends on it."""
+        if self._constraint is None or not self._constraint.reads_words:
+            return tf.zeros([rows], tf.int32)
+        ids = features["inputs"].numpy().tolist()
+        texts = [self.problem.decode_inputs(row, self._vocab_dir) for row in ids]
+        return tf.constant([self._constraint.count_words(text) for text in texts])
 
     def _hypothesis(self, ids: np.ndarray, score: float, prompt: int) -> Hypothesis:
         """Returns an output without the prompt of so many ids."""

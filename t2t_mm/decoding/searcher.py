@@ -107,6 +107,12 @@ class Searcher:
 
     def _best_ids(self, log_probabilities: tf.Tensor) -> Found:
         """Returns the likeliest ids of targets that are no sequence."""
+        if self._constraint is not None:
+            ones = tf.ones([tf.shape(log_probabilities)[0]], tf.int32)
+            allowed = self._constraint.allowed(self._constraint.start(ones, ones))
+            log_probabilities = tf.where(
+                allowed[:, None], log_probabilities, steps.FORBIDDEN
+            )
         count = tf.minimum(self._config.num_results, tf.shape(log_probabilities)[2])
         scores, ids = tf.math.top_k(log_probabilities, count)
         # [batch, length, results] -> [batch, results, length]

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import tensorflow as tf
 
 from t2t_mm.features import PAD_ID
 
 NO_SYMBOL = -1
+NOWHERE = -1  # where an id leads that does not go on
 
 
 class SymbolTrie(NamedTuple):
@@ -80,3 +82,31 @@ def _tables(
     for symbol, path in enumerate(paths):
         reaches[path, symbol] = True
     return SymbolTrie(child_ids, children, np.array([*symbols, NO_SYMBOL]), reaches)
+
+
+def follow(trie: SymbolTrie, nodes: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
+    """Returns the nodes that ids lead to, `[batch]` int32, or `NOWHERE`.
+
+    Args:
+      trie: the trie.
+      nodes: `[batch]` int32.
+      ids: `[batch]` int32.
+    """
+    children = tf.gather(trie.children, nodes)
+    leads = tf.gather(trie.child_ids, nodes) == ids[:, None]
+    leads &= children < len(trie.symbols) - 1  # the last node is that of padding
+    return tf.reduce_max(tf.where(leads, children, NOWHERE), 1)
+
+
+def mark(ids: tf.Tensor, is_marked: tf.Tensor, vocab_size: int) -> tf.Tensor:
+    """Returns which ids are marked, `[batch, vocab_size]` bool.
+
+    Args:
+      ids: `[batch, some]` int32, in any order.
+      is_marked: `[batch, some]` bool, which of them to mark.
+      vocab_size: number of ids.
+    """
+    rows = tf.range(tf.shape(ids)[0])
+    indices = tf.stack([tf.broadcast_to(rows[:, None], tf.shape(ids)), ids], -1)
+    shape = [tf.shape(ids)[0], vocab_size]
+    return tf.scatter_nd(indices, tf.cast(is_marked, tf.int32), shape) > 0

@@ -65,6 +65,8 @@ class _Symbol(NamedTuple):
 class TreeConstraint(constraints.Constraint):
     """An automaton with a stack of bounded depth."""
 
+    reads_words = True
+
     def __init__(
         self,
         rule: output_rules.TreeRule,
@@ -141,7 +143,9 @@ class TreeConstraint(constraints.Constraint):
             ),
             strict=True,
         )
-        return self._scatter(tf.concat(ids, 1), tf.concat(is_allowed, 1))
+        return symbol_trie.mark(
+            tf.concat(ids, 1), tf.concat(is_allowed, 1), self._vocab_size
+        )
 
     def _permitted(self, state: TreeState) -> tf.Tensor:
         """Returns which symbols, `[batch, symbols]`, may come next."""
@@ -170,30 +174,18 @@ class TreeConstraint(constraints.Constraint):
         )
         return tf.gather(self._trie.child_ids, node), leads
 
-    def _scatter(self, ids: tf.Tensor, is_allowed: tf.Tensor) -> tf.Tensor:
-        """Returns `[batch, vocab_size]` from `[batch, some]` ids, in any order."""
-        rows = tf.range(tf.shape(ids)[0])
-        indices = tf.stack([tf.broadcast_to(rows[:, None], tf.shape(ids)), ids], -1)
-        shape = [tf.shape(ids)[0], self._vocab_size]
-        return tf.scatter_nd(indices, tf.cast(is_allowed, tf.int32), shape) > 0
-
     def advance(self, state: TreeState, ids: tf.Tensor) -> TreeState:
         """Returns the state after ids `[batch]`; padding and end leave it as it is."""
-        inside = self._child(state.node, ids)
-        goes_on = inside >= 0
+        inside = symbol_trie.follow(self._trie, state.node, ids)
+        goes_on = inside != symbol_trie.NOWHERE
         after = self._complete(state)
         # An id that leads nowhere breaks the rule; what follows it is of no account.
-        node = self._child(tf.fill(tf.shape(ids), _LATER), ids)
+        roots = tf.fill(tf.shape(ids), _LATER)
+        node = symbol_trie.follow(self._trie, roots, ids)
         node = tf.where(goes_on, inside, tf.maximum(node, _LATER))
         is_reserved = (ids == PAD_ID) | (ids == EOS_ID)
         moved = _where(goes_on, state, after)._replace(node=node)
         return _where(is_reserved, state, moved)
-
-    def _child(self, node: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
-        """Returns the node that an id leads to, -1 if there is none."""
-        matches = tf.gather(self._trie.child_ids, node) == ids[:, None]
-        children = tf.gather(self._trie.children, node)
-        return tf.reduce_max(tf.where(matches, children, -1), 1)
 
     def _complete(self, state: TreeState) -> TreeState:
         """Returns the state after the symbol that ends at the node, if one does."""

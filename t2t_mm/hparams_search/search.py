@@ -190,12 +190,12 @@ def _try(
     if state == TrialState.FAIL:
         _give_up_after_failures(study, folder)
     logging.info(
-        "search | trial %d of %d | %s %s at step %d%s",
+        "search | trial %d of %d | %s%s",
         trial.number + 1,
         search.max_trials,
-        search.objective,
-        "?" if outcome.value is None else f"{outcome.value:.4f}",
-        outcome.step,
+        "no evaluation"
+        if outcome.value is None
+        else f"{search.objective} {outcome.value:.4f} at step {outcome.step}",
         {TrialState.PRUNED: " | pruned", TrialState.FAIL: " | failed"}.get(state, ""),
     )
 

@@ -110,6 +110,7 @@ class Checkpoints:
         self.output_dir = output_dir
         self._keep = keep
         self._saved_step: int | None = None
+        self._has_more_than_saved = False  # problems that begin after that step
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
         self._counts = _numbers(state.counts, tf.int64)
         self._dev_losses = _numbers(state.dev_losses, tf.float64)
@@ -151,7 +152,7 @@ class Checkpoints:
         except OSError as error:
             checkpoint_files.delete_unfinished(self.output_dir)
             raise OSError(f"Step {step} cannot be saved: {error}") from error
-        self._saved_step = step
+        self._saved_step, self._has_more_than_saved = step, False
         logging.info("checkpoint | step %d | %s", step, path)
 
     def _list(self, written: checkpoint_files.CheckpointList) -> None:
@@ -183,7 +184,7 @@ class Checkpoints:
 
     def copy(self, path: str) -> None:
         """Writes the current state to files with a prefix; links them if it can."""
-        if self._state.step != self._saved_step:
+        if self._state.step != self._saved_step or self._has_more_than_saved:
             self.write(path)
             return
         saved = checkpoint_files.prefix(self.output_dir, self._state.step)
@@ -237,6 +238,7 @@ class Checkpoints:
         rest = {name: expected[name] for name in expected.keys() - begin}
         checkpoint_difference.check_same(path, found, rest)
         status = self._checkpoint.restore(path)
+        self._has_more_than_saved = bool(begin)
         if begin:
             status.expect_partial()
         else:

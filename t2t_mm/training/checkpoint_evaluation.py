@@ -40,11 +40,10 @@ class CheckpointEvaluations:
         self._parts = parts
         self._output_dir = output_dir
         self._split = split
-        folder = os.path.join(output_dir, FOLDER)
-        os.makedirs(folder, exist_ok=True)
-        self._history = history.History(folder, first_step=sys.maxsize)
+        self._folder = os.path.join(output_dir, FOLDER)
+        self._history: history.History | None = None  # once there is something
         problems_by_step: dict[int, set[str]] = {}
-        for row in history.read(folder):
+        for row in history.read(self._folder):
             if row["split"] == split:
                 problems_by_step.setdefault(row["step"], set()).add(row["problem"])
         self._done = {
@@ -141,8 +140,14 @@ class CheckpointEvaluations:
         logging.info("evaluating | step %d | %s", step, path)
         results = self._parts.evaluator.evaluate(self._split)
         if step not in self._done:
-            for problem, values in results.items():
-                self._history.write(step, problem, self._split, values)
-            self._history.flush()
-        self._done.add(step)
+            self._record(step, results)
         return results
+
+    def _record(self, step: int, results: Results) -> None:
+        if self._history is None:
+            os.makedirs(self._folder, exist_ok=True)
+            self._history = history.History(self._folder, first_step=sys.maxsize)
+        for problem, values in results.items():
+            self._history.write(step, problem, self._split, values)
+        self._history.flush()
+        self._done.add(step)

@@ -10,6 +10,7 @@ from absl import logging
 from t2t_mm import model as model_lib
 from t2t_mm.features import Split
 from t2t_mm.layers import compilation, moe
+from t2t_mm.training import distribution as distribution_lib
 from t2t_mm.training import expert_summary, metrics
 
 EXPERT_LOAD, GATE_ENTROPY = "expert_load", "gate_entropy"
@@ -26,6 +27,7 @@ class Evaluator:
         model: model_lib.Model,
         metric_names: Mapping[str, tuple[str, ...]],
         make_batches: Callable[[str, Split], Iterable[Mapping[str, tf.Tensor]]],
+        distribution: distribution_lib.Distribution | None = None,
         *,
         jit_compile: bool = False,
         decoded: Callable[[str, Split], Mapping[str, float]] | None = None,
@@ -36,7 +38,9 @@ class Evaluator:
         Args:
           model: the model.
           metric_names: names of metrics by problem.
-          make_batches: returns the batches of a problem and a split, in order.
+          make_batches: returns the batches of a problem and a split, in order, as
+            `Distribution.batches` does.
+          distribution: of the model; None for one device.
           jit_compile: compile the step with XLA.
           decoded: returns scores of decoded outputs of a problem and a split, by name;
             None to decode nothing.
@@ -51,6 +55,7 @@ class Evaluator:
             for problem, names in metric_names.items()
         }
         self._make_batches = make_batches
+        self._distribution = distribution or distribution_lib.Distribution()
         self._jit_compile = jit_compile
         self._decoded = decoded
         self._decoded_names = decoded_names or {}
@@ -72,9 +77,11 @@ class Evaluator:
 
     def _make_step(self, problem: str) -> Callable[..., dict[str, Any]]:
         """Returns the compiled evaluation of a problem, or of one like it."""
+        distribution = self._distribution
+        has_static_shapes = self._jit_compile or distribution.compiles
 
-        def step(features: Mapping[str, tf.Tensor]) -> dict[str, Any]:
-            with compilation.tracing_for_xla(self._jit_compile):
+        def sums(features: Mapping[str, tf.Tensor]) -> dict[str, Any]:
+            with compilation.tracing_for_xla(has_static_shapes):
                 output = self._model(features, problem=problem)
             targets, lengths = features["targets"], features["targets_length"]
             mask = tf.sequence_mask(lengths, tf.shape(targets)[1])
@@ -84,9 +91,20 @@ class Evaluator:
             }
             return terms | {LOSS: output.loss, _EXPERTS: output.experts}
 
+        compiled = sums
         if self._jit_compile:
-            return tf.function(step, jit_compile=True)
-        return tf.function(step, input_signature=[self._model.signature(problem)])
+            compiled = tf.function(sums, jit_compile=True, autograph=False)
+
+        def step(features: Mapping[str, Any]) -> dict[str, Any]:
+            of_replicas = distribution.run(
+                lambda own: distribution.add_up(compiled(own)), features
+            )
+            return distribution.first(of_replicas)
+
+        if has_static_shapes:
+            return tf.function(step, autograph=False)
+        signature = distribution.signature(self._model.signature(problem))
+        return tf.function(step, input_signature=[signature], autograph=False)
 
     def evaluate(self, split: Split) -> dict[str, dict[str, Any]]:
         """Returns metrics by problem.

@@ -21,11 +21,13 @@ from t2t_mm.decoding import decoded_scores
 from t2t_mm.decoding.decode_config import DecodeConfig
 from t2t_mm.evaluation import scores
 from t2t_mm.features import Split
+from t2t_mm.training import distribution as distribution_lib
 from t2t_mm.training import (
     evaluation,
     history,
     learning_rate,
     preflight,
+    programs,
     run_start,
     trainer,
 )
@@ -41,6 +43,7 @@ def build(
     data_dir: str,
     output_dir: str,
     warm_start: WarmStartConfig | None = None,
+    distribution: distribution_lib.Distribution | None = None,
     **settings: Any,
 ) -> trainer.Trainer:
     """Returns a trainer that starts a run in `output_dir`, or goes on with it.
@@ -53,6 +56,7 @@ def build(
       data_dir: folder of the records.
       output_dir: folder of the run.
       warm_start: what to begin with of another run, or None.
+      distribution: where to run; None for one device.
       **settings: the other arguments of `prepare`.
 
     Raises:
@@ -61,33 +65,27 @@ def build(
       ValueError: if data, folder and arguments do not fit together.
       OSError: if `output_dir` cannot be written.
     """
+    distribution = distribution or distribution_lib.Distribution()
+    config = distribution_lib.choose_compilation(config)
     parts = prepare(
         config=config,
         data_dir=data_dir,
         output_dir=output_dir,
         warm_start=warm_start,
+        distribution=distribution,
         **settings,
     )
-    if not checkpoint_files.are_in(output_dir):
-        history.write_hparams(parts.model.hparams, output_dir)
-    run_start.write(parts.description, output_dir, data_dir)
-    if warm_start is not None:
-        run_start.take_over_weights(
-            warm_start,
-            parts.description,
-            parts.model,
-            parts.optimizer,
-            parts.average,
-            data_dir=data_dir,
-            output_dir=output_dir,
-        )
-    samples = None
-    if config.show_samples and config.eval_every_steps:
-        samples = samples_lib.Samples(
-            parts.model, parts.problems, data_dir, count=config.show_samples
-        )
     _log_summary(parts.model, parts.batches, parts.schedule)
+    programs.log(parts.model, parts.batches, has_shapes=bool(config.jit_compile))
     preflight.log_state(parts)
+    samples = None
+    if distribution.is_chief:
+        _start_folder(parts, output_dir, data_dir, warm_start)
+        if config.show_samples and config.eval_every_steps:
+            samples = samples_lib.Samples(
+                parts.model, parts.problems, data_dir, count=config.show_samples
+            )
+    distribution.wait_for_others()
     return trainer.Trainer(
         parts.model,
         parts.optimizer,
@@ -102,7 +100,27 @@ def build(
         ),
         average=parts.average,
         samples=samples,
+        distribution=distribution,
     )
+
+
+def _start_folder(
+    parts: Parts, output_dir: str, data_dir: str, warm_start: WarmStartConfig | None
+) -> None:
+    """Writes what a folder holds before the first step."""
+    if not checkpoint_files.are_in(output_dir):
+        history.write_hparams(parts.model.hparams, output_dir)
+    run_start.write(parts.description, output_dir, data_dir)
+    if warm_start is not None:
+        run_start.take_over_weights(
+            warm_start,
+            parts.description,
+            parts.model,
+            parts.optimizer,
+            parts.average,
+            data_dir=data_dir,
+            output_dir=output_dir,
+        )
 
 
 def prepare(
@@ -117,6 +135,7 @@ def prepare(
     usr_dir: str | None = None,
     change_hparams: Sequence[str] = (),
     warm_start: WarmStartConfig | None = None,
+    distribution: distribution_lib.Distribution | None = None,
 ) -> Parts:
     """Returns what a run is made of.
 
@@ -131,12 +150,15 @@ def prepare(
       usr_dir: the user's registrations, for whoever reads the folder later.
       change_hparams: hparams that may differ from those of the run so far.
       warm_start: what to begin with of another run, or None.
+      distribution: where to run; None for one device.
 
     Raises:
       LookupError: if a name is not registered.
       FileNotFoundError: if records are missing.
       ValueError: if data, folder and arguments do not fit together.
     """
+    distribution = distribution or distribution_lib.Distribution()
+    _check_replicas(hparams, distribution)
     registry.import_models()
     tf.config.experimental.enable_op_determinism()
     tf.random.set_seed(config.seed)
@@ -164,18 +186,36 @@ def prepare(
         description = run_start.describe(
             description, output_dir, change_hparams, warm_start
         )
-    net = model_cls(hparams, description.problems, seed=config.seed, name=model_name)
+    with distribution.scope():
+        net = model_cls(
+            hparams, description.problems, seed=config.seed, name=model_name
+        )
     return Parts(
         model=net,
         problems=problems,
         batches=batches,
-        sources=_make_sources(batches, hparams),
+        sources=_make_sources(batches, hparams, distribution),
         schedule=_make_mixing(batches, hparams, config),
         learning_rate=rate,
         rate_factors=_rate_factors(net, hparams),
-        evaluator=_make_evaluator(net, problems, of_problems, config, data_dir),
+        evaluator=_make_evaluator(
+            net, problems, of_problems, config, data_dir, distribution
+        ),
         description=description,
+        distribution=distribution,
     )
+
+
+def _check_replicas(
+    hparams: hparam.HParams, distribution: distribution_lib.Distribution
+) -> None:
+    """Raises `ValueError` for hparams that several replicas cannot keep equal."""
+    if distribution.num_replicas > 1 and getattr(hparams, "moe_balance", "") == "bias":
+        raise ValueError(
+            "`moe_balance` 'bias' moves with the experts' load on one device; there "
+            f"are {distribution.num_replicas}. Choose 'cv' or 'switch', or "
+            "--strategy=one."
+        )
 
 
 def _hparams_of(
@@ -192,7 +232,9 @@ def _hparams_of(
 
 
 def _make_sources(
-    batches: Mapping[str, trainer.Batches], hparams: hparam.HParams
+    batches: Mapping[str, pipeline.TrainBatches],
+    hparams: hparam.HParams,
+    distribution: distribution_lib.Distribution,
 ) -> dict[str, trainer.Source]:
     weights, factors = (
         mixing.by_problem(field, getattr(hparams, field), batches, 1.0)
@@ -200,7 +242,9 @@ def _make_sources(
     )
     return {
         name: trainer.Source(
-            batches=of_problem, loss_weight=weights[name], rate_factor=factors[name]
+            batches=distribution_lib.DealtBatches(of_problem, distribution),
+            loss_weight=weights[name],
+            rate_factor=factors[name],
         )
         for name, of_problem in batches.items()
     }
@@ -242,12 +286,15 @@ def _make_evaluator(
     of_problems: Mapping[str, hparam.HParams],
     config: RunConfig,
     data_dir: str,
+    distribution: distribution_lib.Distribution,
 ) -> evaluation.Evaluator:
     most = config.eval_steps or None
 
-    def make_batches(name: str, split: Split) -> tf.data.Dataset:
-        return pipeline.eval_dataset(
-            problems[name], split, data_dir, of_problems[name], most
+    def make_batches(name: str, split: Split) -> distribution_lib.Dataset:
+        return distribution.batches(
+            lambda shards: pipeline.eval_dataset(
+                problems[name], split, data_dir, of_problems[name], most, shards
+            )
         )
 
     decoded = None
@@ -262,7 +309,8 @@ def _make_evaluator(
         net,
         {name: entry.metrics for name, entry in problems.items()},
         make_batches,
-        jit_compile=config.jit_compile,
+        distribution,
+        jit_compile=bool(config.jit_compile),
         decoded=decoded,
         decoded_names={
             name: [scores.DECODED + score for score in entry.scores]

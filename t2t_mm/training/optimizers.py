@@ -194,9 +194,15 @@ class LazyAdam(Adam):
         if hparams.weight_decay and hparams.weight_decay_type == "decoupled":
             step += hparams.weight_decay * old
         # An id that comes twice writes the same numbers twice.
-        first.scatter_nd_update(rows[:, None], m)
-        second.scatter_nd_update(rows[:, None], v)
-        variable.scatter_nd_update(rows[:, None], old - learning_rate * step)
+        for table, rows_of_table in (
+            (first, m),
+            (second, v),
+            (variable, old - learning_rate * step),
+        ):
+            # `Variable.scatter_update` knows no strategies.
+            tf.raw_ops.ResourceScatterUpdate(
+                resource=table.handle, indices=rows, updates=rows_of_table
+            )
 
 
 class Momentum(Optimizer):

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from t2t_mm import averaging, model, problem, run_folder
 from t2t_mm.data import mixing, pipeline
+from t2t_mm.training import distribution as distribution_lib
 from t2t_mm.training import evaluation, optimizers, trainer
 
 
@@ -25,6 +26,7 @@ class Parts:
       rate_factors: of the learning rate, by name of the variable.
       evaluator: of the same model and problems.
       description: what a folder of the run says about itself.
+      distribution: where it runs.
     """
 
     model: model.Model
@@ -36,6 +38,7 @@ class Parts:
     rate_factors: Mapping[str, float]
     evaluator: evaluation.Evaluator
     description: run_folder.RunDescription
+    distribution: distribution_lib.Distribution
 
     @property
     def trained(self) -> list[tf.Variable]:
@@ -47,7 +50,8 @@ class Parts:
     def optimizer(self) -> optimizers.Optimizer:
         """Made for the variables that are to be trained."""
         hparams = self.model.hparams
-        return optimizers.make_optimizer(self.trained, hparams, self.rate_factors)
+        with self.distribution.scope():
+            return optimizers.make_optimizer(self.trained, hparams, self.rate_factors)
 
     @functools.cached_property
     def average(self) -> averaging.WeightAverage | None:
@@ -55,4 +59,5 @@ class Parts:
         decay = self.model.hparams.ema_decay
         if not decay:
             return None
-        return averaging.WeightAverage(self.model.trainable_variables, decay)
+        with self.distribution.scope():
+            return averaging.WeightAverage(self.model.trainable_variables, decay)

@@ -45,7 +45,8 @@ def add(checkpoints: CheckpointList, step: int, time: float) -> CheckpointList:
     """
     before = [entry for entry in checkpoints.listed if entry.step < step]
     # Hours count from just before the first one.
-    preserved_time = checkpoints.preserved_time or time - _INSTANT
+    first_time = before[0].time if before else time
+    preserved_time = checkpoints.preserved_time or first_time - _INSTANT
     latest = max([preserved_time, *(entry.time for entry in before)])
     return CheckpointList(
         listed=[*before, Listed(step=step, time=max(time, latest + _INSTANT))],

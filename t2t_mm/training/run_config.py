@@ -5,6 +5,7 @@ import re
 
 from t2t_mm import hparam
 
+STRATEGIES = ("auto", "one", "mirrored", "multi_worker", "tpu")
 _LARGEST_SEED = 2**31 - 1  # what an int32 holds
 
 
@@ -41,6 +42,10 @@ class RunConfig:
       max_skipped_steps: steps in a row of one problem that may be skipped because a
         loss or a gradient is not finite; one more stops the run.
       jit_compile: compile each step with XLA; dropout and noise are other numbers then.
+        None to do so on accelerators, and not on a CPU, where it takes minutes.
+      strategy: of `tf.distribute`: "one" device, "mirrored" over several of a machine,
+        "multi_worker", "tpu", or "auto" to go by what there is.
+      num_devices: devices of each machine to use; 0 for all GPUs, or the CPU.
       seed: seeds initial values, dropout, mixing and the order of the data.
     """
 
@@ -62,7 +67,9 @@ class RunConfig:
     show_every_evals: int = 5
     profile: str = ""
     max_skipped_steps: int = 10
-    jit_compile: bool = False
+    jit_compile: bool | None = None
+    strategy: str = "auto"
+    num_devices: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -89,10 +96,16 @@ class RunConfig:
             "eval_early_stopping_steps",
             "eval_early_stopping_metric_delta",
             "max_skipped_steps",
+            "num_devices",
             "show_samples",
             "seed",
         ):
             self._check_at_least(0, field)
+        if self.strategy not in STRATEGIES:
+            raise ValueError(
+                f"`strategy` must be one of {', '.join(STRATEGIES)}; got "
+                f"'{self.strategy}'."
+            )
         for field in ("keep_best", "eval_early_stopping_steps"):
             if getattr(self, field) and not self.eval_every_steps:
                 raise ValueError(

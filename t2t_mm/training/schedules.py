@@ -103,6 +103,7 @@ def run(
     config: RunConfig,
     data_dir: str,
     output_dir: str,
+    distribution: Any = None,
     **settings: Any,
 ) -> str:
     """Does what a schedule says.
@@ -112,25 +113,44 @@ def run(
       config: how to run.
       data_dir: folder of the records.
       output_dir: folder of the run.
+      distribution: a `Distribution`, where to train; None for one device.
       **settings: the other arguments of `experiment.prepare`.
 
     Returns:
-      What a person or a pipe reads at the end; empty if a signal stopped it.
+      What a person or a pipe reads at the end; empty if a signal stopped it, or if it
+      is for another worker to say.
     """
     # Late: they import TensorFlow.
-    from t2t_mm.training import evaluation, experiment
+    from t2t_mm.training import distribution as distribution_lib
 
+    config = distribution_lib.choose_compilation(config)
     settings |= {"data_dir": data_dir}
     if not schedule.trains:
         return _run_without_training(schedule, config, output_dir, settings)
     if schedule.name == "train":
         config = dataclasses.replace(config, eval_every_steps=0)
-    trainer = experiment.build(config=config, output_dir=output_dir, **settings)
+    where = distribution or distribution_lib.Distribution()
+    with where.naming_lost_workers():
+        return _train(
+            schedule,
+            config=config,
+            output_dir=output_dir,
+            distribution=where,
+            **settings,
+        )
+
+
+def _train(schedule: Schedule, *, distribution: Any, **settings: Any) -> str:
+    # Late: they import TensorFlow.
+    from t2t_mm.training import evaluation, experiment
+
+    trainer = experiment.build(distribution=distribution, **settings)
     if schedule.name == "train":
         trainer.train()
         return ""
     results = trainer.train_and_evaluate()
-    return evaluation.format_table(results) if results else ""
+    says = bool(results) and distribution.is_chief
+    return evaluation.format_table(results) if says else ""
 
 
 def _run_without_training(

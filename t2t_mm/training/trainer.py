@@ -34,16 +34,18 @@ from t2t_mm.training import (
     summaries,
     updates,
 )
+from t2t_mm.training import distribution as distribution_lib
 from t2t_mm.training import samples as samples_lib
 from t2t_mm.training.run_config import RunConfig
 
+_STEPS_BETWEEN_AGREEMENTS = 10  # each waits for the slowest worker
 Features = Mapping[str, tf.Tensor]
 
 
 class Batches(Protocol):
     """Training batches of one problem, at any position."""
 
-    def dataset(self, start: int) -> tf.data.Dataset:
+    def dataset(self, start: int) -> distribution_lib.Dataset:
         """Returns batches from number `start` on, for ever."""
 
 
@@ -78,6 +80,7 @@ class Trainer:
         output_dir: str,
         describe: Callable[[str], None],
         average: averaging.WeightAverage | None = None,
+        distribution: distribution_lib.Distribution | None = None,
         samples: samples_lib.Samples | None = None,
     ) -> None:
         """Restores the newest checkpoint of `output_dir`, if there is one.
@@ -93,8 +96,11 @@ class Trainer:
           output_dir: folder of the run.
           describe: writes the description of the run to another folder.
           average: of the trained variables, to evaluate with; None for none.
+          distribution: what variables, batches and evaluator were made for; None for
+            one device.
           samples: of the same model, to show in TensorBoard; None for none.
         """
+        self._distribution = distribution or distribution_lib.Distribution()
         self._model = model
         self._sources = sources
         self._schedule = schedule
@@ -102,7 +108,11 @@ class Trainer:
         self._evaluator = evaluator
         self._config = config
         self._updates = updates.Updates(
-            model, optimizer, average, jit_compile=config.jit_compile
+            model,
+            optimizer,
+            average,
+            self._distribution,
+            jit_compile=bool(config.jit_compile),
         )
         self.state = checkpoint.RunState(model.problems)
         self._checkpoints = checkpoint.Checkpoints(
@@ -116,27 +126,30 @@ class Trainer:
             average=average,
         )
         self._checkpoints.restore_latest()
+        self._distribution.check_equal("the step to go on from", self.state.step)
+        own_folder = self._distribution.own_folder(output_dir)
         self._rescue = rescue.Rescue(self._checkpoints, describe)
         self._progress = progress.Progress(
             self.state, config.train_steps, max_skipped_steps=config.max_skipped_steps
         )
-        self._history = history.History(output_dir, first_step=self.state.step)
+        self._history = history.History(own_folder, first_step=self.state.step)
         self._summaries = summaries.Summaries(
             self._history, self._updates, samples, config
         )
         self._profiler = profiling.Profiler(
-            config.profiled_steps, os.path.join(output_dir, history.SUMMARIES)
+            config.profiled_steps, os.path.join(own_folder, history.SUMMARIES)
         )
         self._dev_watch = dev_watch.DevWatch(
             config,
             evaluator.metric_names,
-            output_dir,
-            self._checkpoints.copy,
+            own_folder,
+            self._copy_checkpoint,
             step=self.state.step,
         )
         self._saved_time = time.monotonic()
         self._iterators: dict[str, Iterator[Features]] = {}
         self._stop_signal: str | None = None
+        self._stops_at: int | None = None
 
     def _next_batch(self, problem: str) -> Features:
         counts = self.state.counts[problem]
@@ -201,12 +214,12 @@ class Trainer:
             self._catch_up()
             while not self._is_over():
                 self._train_until(self._next_pause())
-                with self._rescue.at_hand():
+                with self._rescue_at_hand():
                     if self.stopped or self._is_time_to_save():
                         self._save()
                     if self._is_time_to_evaluate() and not self.stopped:
                         self.evaluate(Split.EVAL)
-        with self._rescue.at_hand():
+        with self._rescue_at_hand():
             self._save()
         if self.stopped:
             logging.warning(
@@ -224,8 +237,18 @@ class Trainer:
 
     @property
     def stopped(self) -> bool:
-        """Whether a signal asked the run to stop."""
+        """Whether a signal asked the run to stop, and all workers know."""
+        if self._distribution.num_workers > 1:
+            return self._stops_at == self.state.step
         return self._stop_signal is not None
+
+    def _agree_to_stop(self) -> None:
+        """Lets all workers stop after the same step if one of them is to."""
+        step, workers = self.state.step, self._distribution.num_workers
+        if workers > 1 and step % _STEPS_BETWEEN_AGREEMENTS == 0:
+            if self._distribution.any_worker(self._stop_signal is not None):
+                self._stop_signal = self._stop_signal or "a signal to another worker"
+                self._stops_at = step
 
     def _is_over(self) -> bool:
         is_last = self.state.step >= self._config.train_steps
@@ -250,8 +273,18 @@ class Trainer:
         return bool(most) and time.monotonic() - self._saved_time >= most
 
     def _save(self) -> None:
-        self._checkpoints.save()
+        if self._distribution.is_chief:
+            self._checkpoints.save()
         self._saved_time = time.monotonic()
+
+    def _copy_checkpoint(self, path: str) -> None:
+        if self._distribution.is_chief:
+            self._checkpoints.copy(path)
+
+    def _rescue_at_hand(self) -> contextlib.AbstractContextManager[None]:
+        if self._distribution.is_chief:
+            return self._rescue.at_hand()
+        return contextlib.nullcontext()
 
     def _is_time_to_evaluate(self) -> bool:
         every, step = self._config.eval_every_steps, self.state.step
@@ -264,13 +297,14 @@ class Trainer:
         while self.state.step < pause and not self.stopped:
             for problem, output in self._train_step():
                 self._progress.add(self.state.step, problem, output)
+            self._agree_to_stop()
             if self._is_overdue():
                 break
         step = self.state.step
         means = self._progress.flush(since, self._learning_rate(step - 1))
         for problem, values in means.items():
             values["learning_rate"] *= self._sources[problem].rate_factor
-        with self._rescue.at_hand():
+        with self._rescue_at_hand():
             self._summaries.write_gradient_norms(
                 self.state.step, self._progress.latest_updates
             )
@@ -306,7 +340,7 @@ class Trainer:
         """
         step, is_due = self.state.step, self._is_time_to_evaluate()
         results = self._history.recorded(step, Split.EVAL)
-        if is_due and results.keys() == self.state.counts.keys():
+        if is_due and results.keys() == self._evaluator.metric_names.keys():
             self._heed(results)
             return
         if is_due or step >= self._config.train_steps:

@@ -32,7 +32,10 @@ def run(
       ValueError: if a step does not fit into the memory of an accelerator; names it.
     """
     trainer = updates.Updates(
-        parts.model, parts.optimizer, parts.average, jit_compile=config.jit_compile
+        parts.model,
+        parts.optimizer,
+        parts.average,
+        jit_compile=bool(config.jit_compile),
     )
     largest = {_largest(rows, problem) for problem in parts.batches}
     # The largest of all comes first: if it does not fit, that shows at once.

@@ -7,6 +7,7 @@ gradient of the mean of their losses.
 """
 
 import contextlib
+import functools
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ import tensorflow as tf
 from t2t_mm import averaging
 from t2t_mm import model as model_lib
 from t2t_mm.layers import compilation, initializers, moe, randomness
+from t2t_mm.training import distribution as distribution_lib
 from t2t_mm.training import gradients as gradients_lib
 from t2t_mm.training import norms, optimizers
 from t2t_mm.training.gradients import Gradient
@@ -85,6 +87,7 @@ class Updates:
         model: model_lib.Model,
         optimizer: optimizers.Optimizer,
         average: averaging.WeightAverage | None,
+        distribution: distribution_lib.Distribution | None = None,
         *,
         jit_compile: bool,
     ) -> None:
@@ -94,12 +97,15 @@ class Updates:
           model: what to train.
           optimizer: made for variables of the model; the others stay as they are.
           average: of the same variables as the optimizer's, or None.
+          distribution: what the variables were made for; None for one device.
           jit_compile: compile with XLA.
         """
         self._model = model
         self._optimizer = optimizer
         self._average = average
+        self._distribution = distribution or distribution_lib.Distribution()
         self._jit_compile = jit_compile
+        self._has_static_shapes = jit_compile or self._distribution.compiles
         self._variables = [
             variable
             for variable in model.trainable_variables
@@ -107,10 +113,26 @@ class Updates:
         ]
         self.modules = norms.Modules(self._variables)
         self.compiled: dict[Hashable, Callable[..., Any]] = {}
-        options = dict(jit_compile=jit_compile or None, reduce_retracing=True)
-        self._merge = tf.function(_merge, **options)
-        self._sum = tf.function(gradients_lib.add, **options)
-        self._apply_mean = tf.function(self._mean_update, **options)
+        self._merge = self._on_replicas(_merge)
+        self._join = self._on_replicas(self._join_outputs)
+        self._sum = self._on_replicas(gradients_lib.add)
+        self._apply_mean = tf.function(
+            self._mean_update, reduce_retracing=True, autograph=False
+        )
+        self._compiled_update = self._with_xla(self._update)
+
+    def _with_xla(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Compiles what a replica computes by itself, if that is wanted."""
+        if not self._jit_compile:
+            return function
+        return tf.function(function, jit_compile=True, autograph=False)
+
+    def _on_replicas(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        return tf.function(
+            functools.partial(self._distribution.run, function),
+            reduce_retracing=True,
+            autograph=False,
+        )
 
     def step(
         self, draws: Sequence[Draw], learning_rate: float, seed: tuple[int, int]
@@ -134,12 +156,12 @@ class Updates:
         for number, draw in enumerate(draws):
             part = self._draw_gradients(draw, seeds, number)
             total = part[0] if total is None else self._sum(total, part[0])
-            outputs.append(part[1])
+            outputs.append(self._distribution.first(part[1]))
         losses = tf.stack([output.loss for output in outputs])
         return outputs, self._apply_mean(total, losses, rate)
 
     def _draw_gradients(self, draw: Draw, seed: tf.Tensor, number: int) -> _Part:
-        program = self._program(draw.problem, self._gradients, rate=False)
+        program = self._program(draw.problem, self._all_gradients, rate=False)
         parts: _Part | None = None
         for position, batch in enumerate(draw.batches):
             own_seed = _fold(seed, number * len(draw.batches) + position)
@@ -147,7 +169,7 @@ class Updates:
             parts = part if parts is None else self._merge(parts, part)
         if parts is None:
             raise ValueError("A draw must have a batch.")
-        return parts
+        return self._join(parts)
 
     def _program(
         self, problem: str, function: Callable[..., Any], *, rate: bool
@@ -161,16 +183,16 @@ class Updates:
 
             scalar = tf.TensorSpec([], tf.float32)
             signature = [
-                self._model.signature(problem),
+                self._distribution.signature(self._model.signature(problem)),
                 scalar,
                 tf.TensorSpec([2], tf.int32),
                 *[scalar] * rate,
             ]
             self.compiled[key] = (
                 # XLA wants static shapes: one program for each.
-                tf.function(of_problem, jit_compile=True)
-                if self._jit_compile
-                else tf.function(of_problem, input_signature=signature)
+                tf.function(of_problem, autograph=False)
+                if self._has_static_shapes
+                else tf.function(of_problem, input_signature=signature, autograph=False)
             )
         return self.compiled[key]
 
@@ -182,8 +204,28 @@ class Updates:
         seed: tf.Tensor,
         learning_rate: tf.Tensor,
     ) -> tuple[BatchOutput, UpdateOutput]:
-        gradients, output = self._gradients(problem, features, loss_weight, seed)
-        return output, self._update(gradients, output.loss, learning_rate)
+        parts = self._all_gradients(problem, features, loss_weight, seed)
+        gradients, outputs = self._distribution.run(self._join_outputs, parts)
+        output = self._distribution.first(outputs)
+        return output, self._sum_and_update(gradients, output.loss, learning_rate)
+
+    def _all_gradients(
+        self,
+        problem: str,
+        features: Features,
+        loss_weight: tf.Tensor,
+        seed: tf.Tensor,
+    ) -> _Part:
+        """Returns the gradients of every replica, of its rows alone."""
+        compute = self._with_xla(functools.partial(self._gradients, problem))
+
+        def of_replica(
+            features: Features, loss_weight: tf.Tensor, seed: tf.Tensor
+        ) -> _Part:
+            seed = self._distribution.replica_seed(seed)
+            return compute(features, loss_weight, seed)
+
+        return self._distribution.run(of_replica, features, loss_weight, seed)
 
     def _gradients(
         self,
@@ -193,7 +235,7 @@ class Updates:
         seed: tf.Tensor,
     ) -> _Part:
         with (
-            compilation.tracing_for_xla(self._jit_compile),
+            compilation.tracing_for_xla(self._has_static_shapes),
             tf.GradientTape() as tape,
         ):
             rng = randomness.RandomStream(seed)
@@ -219,8 +261,54 @@ class Updates:
     ) -> UpdateOutput:
         """Updates by the mean of the gradients that `total` is the sum of."""
         share = 1.0 / tf.cast(tf.shape(losses)[0], tf.float32)
-        gradients = gradients_lib.scale(total, share)
-        return self._update(gradients, losses, learning_rate)
+        gradients = self._distribution.run(gradients_lib.scale, total, share)
+        return self._sum_and_update(gradients, losses, learning_rate)
+
+    def _join_outputs(self, part: _Part) -> _Part:
+        """Makes a replica's part its share of one mean over all of them.
+
+        Returns:
+          Gradients that are yet to be summed over the replicas, and what all rows
+          together gave.
+        """
+        gradients, output = part
+        if self._distribution.num_replicas == 1:
+            return part
+        targets = self._distribution.add_up(output.targets)
+        share = output.targets / tf.maximum(targets, 1.0)
+        means = (output.loss, output.extra_loss, output.drop_rate)
+        loss, extra_loss, drop_rate, examples = tf.unstack(
+            self._distribution.add_up(
+                tf.stack([*(share * mean for mean in means), output.examples])
+            )
+        )
+        joined = BatchOutput(loss, extra_loss, targets, examples, drop_rate)
+        return gradients_lib.scale(gradients, share), joined
+
+    def _sum_and_update(
+        self,
+        gradients: Sequence[Gradient | None],
+        losses: tf.Tensor,
+        learning_rate: tf.Tensor,
+    ) -> UpdateOutput:
+        """Sums gradients over the replicas and updates all of them alike."""
+        distribution = self._distribution
+        if distribution.num_replicas > 1:
+            gradients = distribution.run(self._add_up, gradients)
+        return distribution.update(
+            self._variables[0], self._compiled_update, gradients, losses, learning_rate
+        )
+
+    def _add_up(self, gradients: Sequence[Gradient | None]) -> list[Gradient | None]:
+        distribution = self._distribution
+        sums = iter(distribution.add_up([g.values for g in gradients if g is not None]))
+        return [
+            g
+            and Gradient(
+                next(sums), None if g.rows is None else distribution.join(g.rows)
+            )
+            for g in gradients
+        ]
 
     def _update(
         self,

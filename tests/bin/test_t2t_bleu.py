@@ -49,6 +49,11 @@ def test_a_folder_is_scored_file_by_file_and_gone_on_with(bleu, tmp_path):
     assert len(bleu(*flags, "--min_steps=10")) == 2
 
 
+def test_a_file_that_does_not_exist_is_named(bleu):
+    with pytest.raises(FileNotFoundError, match="--reference must be .*'no.txt'"):
+        bleu("--translation=output", "--reference=no.txt")
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

@@ -28,10 +28,12 @@ def source(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def outputs(digits_run, source):
+def outputs(untrained_run_dir, source):
     """What the file gives."""
     target = source.parent / "out.txt"
-    _run(digits_run, f"--decode_from_file={source}", f"--decode_to_file={target}")
+    _run(
+        untrained_run_dir, f"--decode_from_file={source}", f"--decode_to_file={target}"
+    )
     return target.read_text()
 
 
@@ -42,9 +44,9 @@ def test_a_file_gives_a_line_for_a_line(outputs):
     assert first and third
 
 
-def test_several_outputs_stand_side_by_side(digits_run, source, capsys):
+def test_several_outputs_stand_side_by_side(untrained_run_dir, source, capsys):
     _run(
-        digits_run,
+        untrained_run_dir,
         f"--decode_from_file={source}",
         options="beam_size=3,return_beams=true,extra_length=2,write_beam_scores=true",
     )
@@ -59,28 +61,33 @@ def test_several_outputs_stand_side_by_side(digits_run, source, capsys):
 
 
 def test_asked_for_inputs_it_answers_until_an_empty_line(
-    digits_run, outputs, monkeypatch, capsys
+    untrained_run_dir, outputs, monkeypatch, capsys
 ):
     asked = iter(["12", "345", ""])
     monkeypatch.setattr("builtins.input", lambda prompt: next(asked))
 
-    _run(digits_run, "--decode_interactive")
+    _run(untrained_run_dir, "--decode_interactive")
 
     assert capsys.readouterr().out == outputs.replace("\n\n", "\n")
 
 
-def test_outputs_of_a_file_are_scored(digits_run, tmp_path, capsys):
-    model = loading.load_model(digits_run)
+def test_outputs_of_a_file_are_scored(untrained_run_dir, tmp_path, capsys):
+    model = loading.load_model(untrained_run_dir)
     scorer = output_scorer.OutputScorer(
-        model, loading.problem_of(model, "copy_digits", ""), vocab_dir=digits_run
+        model, loading.problem_of(model, "copy_digits", ""), vocab_dir=untrained_run_dir
     )
     first, second = scorer.score(["12", "3"], ["12", "4\t5"])
     source = tmp_path / "scored.tsv"
     source.write_text("12\t12\nno tab\n3\t4\t5\n")
 
-    _run(digits_run, f"--score_file={source}", options=None)
+    _run(untrained_run_dir, f"--score_file={source}", options=None)
     text = capsys.readouterr().out.splitlines()
-    _run(digits_run, f"--score_file={source}", "--output_format=jsonl", options=None)
+    _run(
+        untrained_run_dir,
+        f"--score_file={source}",
+        "--output_format=jsonl",
+        options=None,
+    )
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
     assert text[1] == "" and "loss" not in rows[1]
@@ -91,11 +98,13 @@ def test_outputs_of_a_file_are_scored(digits_run, tmp_path, capsys):
         assert rows[row]["num_ids"] == expected.num_ids
 
 
-def test_several_checkpoints_decode_together(digits_run, source, outputs, capsys):
-    newest = f"{digits_run}/ckpt-2"
+def test_several_checkpoints_decode_together(
+    untrained_run_dir, source, outputs, capsys
+):
+    newest = f"{untrained_run_dir}/ckpt-7"
 
     _run(
-        digits_run,
+        untrained_run_dir,
         f"--decode_from_file={source}",
         f"--checkpoint_path={newest},{newest}",
     )
@@ -119,11 +128,13 @@ def test_several_checkpoints_decode_together(digits_run, source, outputs, capsys
         (["--decode_interactive", "--decode_hparams=constrained=true"], "has none"),
     ],
 )
-def test_flags_that_make_no_sense_together_are_refused(digits_run, flags, message):
+def test_flags_that_make_no_sense_together_are_refused(
+    untrained_run_dir, flags, message
+):
     with pytest.raises(ValueError, match=message):
-        _run(digits_run, *flags, options=None)
+        _run(untrained_run_dir, *flags, options=None)
 
 
-def test_a_file_that_does_not_exist_is_named(digits_run, tmp_path):
+def test_a_file_that_does_not_exist_is_named(untrained_run_dir, tmp_path):
     with pytest.raises(FileNotFoundError, match="nothing.txt"):
-        _run(digits_run, f"--decode_from_file={tmp_path}/nothing.txt")
+        _run(untrained_run_dir, f"--decode_from_file={tmp_path}/nothing.txt")

@@ -17,7 +17,10 @@ def translate(untrained_run_dir, tmp_path):
     (tmp_path / "in.txt").write_text("12\n\n345\n")
 
     def translate(*flags):
-        folders = [f"--output_dir={run}", f"--translations_dir={tmp_path / 'out'}"]
+        folders = [
+            f"--output_dir={run}",
+            f"--translations_dir={tmp_path / 'out'}",
+        ]
         source = f"--source={tmp_path / 'in.txt'}"
         options = "--decode_hparams=extra_length=2"
         t2t_translate_all.main(

@@ -320,3 +320,59 @@ def test_numbers_are_padded_as_they_are(tmp_path):
             assert batch["targets_length"][row] == (3 if length else 0)
             numbers.append(number)
     assert sorted(numbers) == [-1, *range(7)]  # -1: the filler
+
+
+def test_shards_of_a_batch_are_its_rows_and_fillers(train):
+    count = 3
+    whole = list(itertools.islice(train.dataset(start=2), 2))
+    own = tuple(range(count))
+    shards = pipeline.Shards(count=count, own=own)
+    parts = list(itertools.islice(train.dataset(2, shards), 2 * count))
+
+    for number, batch in enumerate(whole):
+        rows = len(batch["targets"])
+        size = -(-rows // count)
+        of_batch = parts[number * count : (number + 1) * count]
+        assert all(len(part["targets"]) == size for part in of_batch)
+        for name, values in batch.items():
+            joined = np.concatenate([part[name] for part in of_batch])
+            np.testing.assert_array_equal(joined[:rows], values)
+            assert not joined[rows:].any()
+
+
+def test_a_worker_reads_the_records_of_its_own_shards_alone(train, monkeypatch):
+    read = []
+    monkeypatch.setattr(
+        records.RecordReader,
+        "read",
+        lambda self, row, read_row=records.RecordReader.read: (
+            read.append(int(row)) or read_row(self, row)
+        ),
+    )
+    shards = pipeline.Shards(count=2, own=(1,))
+
+    batch = next(iter(train.dataset(0, shards)))
+
+    second_halves = []
+    for number in range(40):  # more than are read ahead
+        rows, _ = train.rows(number)
+        half = -(-len(rows) // 2)
+        odd = [rows[0]] * (len(rows) % 2)  # a filler is a copy of the first, zeroed
+        second_halves += [*rows[half:], *odd]
+    assert len(read) >= len(batch["targets"])
+    assert read == second_halves[: len(read)]
+
+
+@pytest.mark.slow
+def test_shards_of_an_evaluation_are_all_of_it(digits_dir):
+    hparams = hparam.HParams(batch_size=512, max_buckets=3)
+    arguments = (PROBLEM, Split.EVAL, digits_dir, hparams)
+    shards = [pipeline.Shards(count=2, own=(number,)) for number in range(2)]
+
+    whole = [_rows_as_text(b) for b in pipeline.eval_dataset(*arguments)]
+    parts = [
+        [_rows_as_text(b) for b in pipeline.eval_dataset(*arguments, shards=of_worker)]
+        for of_worker in shards
+    ]
+
+    assert [a + b for a, b in zip(*parts, strict=True)] == whole

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from absl import logging
 
 import tiny_models
 from t2t_mm import registry
@@ -51,7 +52,9 @@ class Captions(image_problem.Image2TextProblem):
 
 
 @pytest.mark.slow
-def test_captions_of_an_image_come_together_from_records(tmp_path, registrations):
+def test_captions_of_an_image_come_together_from_records(
+    tmp_path, registrations, monkeypatch
+):
     problem = Captions()
     generation.generate(problem, str(tmp_path), str(tmp_path))
     hparams = tiny_models.make_hparams("transformer_tiny", num_hidden_layers=1)
@@ -63,8 +66,13 @@ def test_captions_of_an_image_come_together_from_records(tmp_path, registrations
         vocab_dir=str(tmp_path),
     )
 
+    lines = []
+    monkeypatch.setattr(decoded_predictions, "_SECONDS_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr(logging, "info", lambda text, *values: lines.append(values))
+
     found = decoded_predictions.of_split(decoder, Split.EVAL, str(tmp_path))
 
+    assert lines[-6:] == [("captions | dev", number) for number in range(1, 7)]
     captions = sorted(sorted(references) for references in found.references)
     assert captions == [
         ["1 "],

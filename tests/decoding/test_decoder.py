@@ -14,8 +14,8 @@ CONFIG = DecodeConfig(extra_length=6)
 
 
 @pytest.fixture(scope="module")
-def run_dir(digits_run):
-    return digits_run
+def run_dir(untrained_run_dir):
+    return untrained_run_dir
 
 
 @pytest.fixture(scope="module")
@@ -24,12 +24,12 @@ def decoder(run_dir):
 
 
 def test_outputs_stand_in_the_order_of_the_inputs(decoder):
-    inputs = ["1", "123456789012", "", "44", "98765432109876543210", "7" * 40, "44"]
+    inputs = ["1", "", "44", "7" * 40, "44"]  # of two shapes
 
     outputs = decoder.decode(inputs)
 
     assert len(outputs) == len(inputs)
-    assert outputs[3] == outputs[6]
+    assert outputs[2] == outputs[4]
     alone = [decoder.decode([text])[0] for text in inputs]
     assert outputs == alone  # neighbours and padding change nothing
 

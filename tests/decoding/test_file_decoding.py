@@ -15,9 +15,11 @@ TEXTS = ["12", "", "34", "1\u20282", "\ufffd7", "5\t6", "9" * 300]
 
 
 @pytest.fixture(scope="module")
-def decoder(digits_run):
+def decoder(untrained_run_dir):
     config = DecodeConfig(extra_length=3, batch_size=64)
-    return decoder_lib.Decoder.from_output_dir(digits_run, "copy_digits", config=config)
+    return decoder_lib.Decoder.from_output_dir(
+        untrained_run_dir, "copy_digits", config=config
+    )
 
 
 @pytest.fixture(scope="module")

@@ -118,7 +118,7 @@ def test_the_time_stride_says_how_many_frames_make_a_position(stride):
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("merge", [True, False])
-@pytest.mark.parametrize("padding", [1, 2, 3, 4, 7, 9])
+@pytest.mark.parametrize("padding", [1, 4, 6])
 def test_padding_changes_nothing(name, merge, padding):
     audio = _audio(name, audio_merge_bins=merge)
     frames, lengths = _frames([9, 6], 9, name=name)

@@ -103,8 +103,8 @@ def test_the_mean_of_all_positions_can_be_enough():
 
 @pytest.mark.parametrize("width", [None, 5])
 @pytest.mark.parametrize("net", NETS)
-@pytest.mark.parametrize("padding", [1, 2, 3, 8])
-@pytest.mark.parametrize("length", [1, 4, 7])
+@pytest.mark.parametrize("padding", [1, 3])
+@pytest.mark.parametrize("length", [1, 6])
 def test_padding_changes_nothing(length, padding, net, width):
     label = _label(net)
     x = _body(3, length + padding, width or 1, HIDDEN_SIZE)
@@ -175,11 +175,13 @@ def test_sounds_are_classified_alike_however_they_are_padded(net, spec):
         feature = tiny_models.make_feature(spec, [17, 9], 17 + padding)
         return label.top(audio.bottom(*feature))
 
-    for padding in (1, 4, 6, 11):
-        np.testing.assert_allclose(classify(0), classify(padding), atol=1e-4)
+    expected = classify(0)
+    for padding in (1, 6):
+        np.testing.assert_allclose(expected, classify(padding), atol=1e-4)
 
 
-@pytest.mark.parametrize("net", NETS)
+# "release" is built like "paper"; "mean" has no window.
+@pytest.mark.parametrize("net", ["paper", "release_1d"])
 def test_sounds_are_classified_alike_for_xla(net):
     hparams = tiny_models.make_hparams(audio_merge_bins=False)
     spec = tiny_models.AUDIO

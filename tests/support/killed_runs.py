@@ -53,6 +53,15 @@ def random_kills(count, seed):
     ]
 
 
+def start(function, arguments):
+    """Returns a process that calls a function; TensorFlow is imported for all once."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["t2t_mm.training.experiment"])
+    process = context.Process(target=function, args=arguments, daemon=True)
+    process.start()
+    return process
+
+
 def run(make_trainer, arguments, kill=None):
     """Trains in a process of its own; returns its exit status and where it died.
 
@@ -61,13 +70,8 @@ def run(make_trainer, arguments, kill=None):
       arguments: what it is called with.
       kill: when the process dies; None to let it finish.
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["t2t_mm.training.experiment"])
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(
-        target=_train, args=(make_trainer, arguments, kill, sender)
-    )
-    process.start()
+    receiver, sender = multiprocessing.Pipe(duplex=False)
+    process = start(_train, (make_trainer, arguments, kill, sender))
     sender.close()
     process.join()
     try:

@@ -1,49 +1,19 @@
-import dataclasses
-
 import pytest
 
 from t2t_mm import checkpoint_files
 from t2t_mm.features import Split
 from t2t_mm.training import checkpoint_evaluation, experiment, history
-from t2t_mm.training.run_config import RunConfig
-
-CONFIG = RunConfig(
-    train_steps=4,
-    eval_steps=1,
-    eval_every_steps=2,
-    save_every_steps=2,
-    log_every_steps=2,
-)
 
 
 @pytest.fixture(scope="module")
-def settings(smallest_hparams, digits_dir):
-    return {
-        "model_name": "transformer",
-        "hparams_set": "transformer_tiny",
-        "hparams": dataclasses.replace(smallest_hparams, ema_decay=0.5),
-        "problem_names": ("copy_digits",),
-        "config": CONFIG,
-        "data_dir": digits_dir,
-    }
-
-
-@pytest.fixture(scope="module")
-def run_dir(tmp_path_factory, settings):
-    folder = tmp_path_factory.mktemp("run")
-    experiment.build(output_dir=str(folder), **settings).train_and_evaluate()
-    return folder
-
-
-@pytest.fixture(scope="module")
-def parts(settings):
-    return experiment.prepare(**settings)
+def parts(smallest_settings):
+    return experiment.prepare(**smallest_settings)
 
 
 @pytest.fixture
-def copy_dir(run_dir, tmp_path):
+def copy_dir(smallest_run_dir, tmp_path):
     """Returns a folder with links to the files of the run."""
-    for path in run_dir.iterdir():
+    for path in smallest_run_dir.iterdir():
         if path.is_file():
             (tmp_path / path.name).hardlink_to(path)
     return tmp_path
@@ -120,6 +90,7 @@ def test_a_wait_without_a_checkpoint_ends(tmp_path, parts):
     assert 30 <= sum(waits) <= 30 + 2 * checkpoint_evaluation.POLL_SECONDS
     with pytest.raises(FileNotFoundError, match="no checkpoint yet"):
         evaluations.evaluate_newest()
+    assert not list(tmp_path.iterdir())
 
 
 def test_files_that_are_not_listed_yet_are_not_read(copy_dir, parts):

@@ -3,7 +3,7 @@ import pytest
 
 import stored_runs
 from t2t_mm import run_folder
-from t2t_mm.decoding import decoder
+from t2t_mm.decoding import loading
 from t2t_mm.training import checkpoint, extraction, retention
 
 BYTES = stored_runs.text()
@@ -67,7 +67,7 @@ def test_weights_alone_are_smaller_and_averages(joint, tmp_path):
 
     assert bare.parameters == whole.parameters
     assert bare.bytes < whole.bytes / 2
-    model = decoder.load_model(weights)
+    model = loading.load_model(weights)
     for variable in model.variables:
         name = variable.name.partition("/")[2].removesuffix(":0")
         np.testing.assert_array_equal(variable, run.values()[name] + 100.0)

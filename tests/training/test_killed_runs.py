@@ -1,12 +1,17 @@
 """Runs that are killed without warning, wherever they are, and started again."""
 
 import dataclasses
+import os
+import signal
+import time
 
 import killed_runs
+import numpy as np
 import pytest
+import tensorflow as tf
 
-from t2t_mm import registry
-from t2t_mm.training import experiment
+from t2t_mm import checkpoint_files, registry
+from t2t_mm.training import checkpoint, experiment, retention
 from t2t_mm.training.run_config import RunConfig
 
 PROBLEMS = ("copy_digits", "reverse_digits")
@@ -81,3 +86,50 @@ def test_a_run_that_is_killed_many_times_ends_in_the_same_bits(
     assert any(name.startswith("best/loss/ckpt") for name in expected)
     for name, content in expected.items():
         assert found[name] == content, name
+
+
+def make_checkpoints(folder):
+    """Returns checkpoints of a million numbers, all of which are the step."""
+    net = tf.Module()
+    net.values = tf.Variable(tf.zeros([1000, 1000]))
+    state = checkpoint.RunState(["copy"])
+    checkpoints = checkpoint.Checkpoints(
+        net, tf.Module(), state, folder, keep=retention.Retention(newest=2)
+    )
+    return checkpoints, state, net.values
+
+
+def save_for_ever(folder):
+    checkpoints, state, values = make_checkpoints(folder)
+    checkpoints.restore_latest()
+    while True:
+        state.step += 1
+        values.assign(tf.fill(values.shape, float(state.step)))
+        checkpoints.save()
+
+
+def newest_listed(folder):
+    listed = checkpoint_files.read_list(folder).listed
+    return listed[-1].step if listed else 0
+
+
+@pytest.mark.slow
+def test_what_is_listed_is_whole_whenever_the_writer_dies(tmp_path):
+    folder, random = str(tmp_path), np.random.default_rng(7)
+    for _ in range(25):
+        before = newest_listed(folder)
+        writer = killed_runs.start(save_for_ever, (folder,))
+        while newest_listed(folder) < before + 2:
+            assert writer.is_alive()
+            time.sleep(0.01)
+        time.sleep(random.exponential(0.05))
+        os.kill(writer.pid, signal.SIGKILL)
+        writer.join()
+        listed = newest_listed(folder)
+
+        checkpoints, state, values = make_checkpoints(folder)
+        assert checkpoints.restore_latest()
+        print(f"killed at step {listed}: {sorted(os.listdir(folder))}")
+        assert state.step == listed >= before + 2
+        assert np.all(values.numpy() == state.step)
+        assert len(checkpoint_files.steps_on_disk(folder)) <= 4

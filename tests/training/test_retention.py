@@ -61,3 +61,12 @@ def test_a_clock_that_was_put_back_deletes_nothing():
     keep = retention.Retention(newest=3)
 
     assert write(keep, [10.0, 11.0, 2.0, 3.0]) == [2, 3, 4]
+
+
+def test_a_list_without_a_time_of_preserving_keeps_none_for_good():
+    checkpoints = CheckpointList(listed=[Listed(step=1, time=1e9)])
+
+    checkpoints = retention.add(checkpoints, 2, 1e9 + 5)
+    kept = retention.apply(retention.Retention(newest=1), checkpoints)
+
+    assert kept.deleted == [1]

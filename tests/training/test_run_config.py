@@ -14,6 +14,8 @@ from t2t_mm.training.run_config import RunConfig
         dict(eval_every_steps=-1),
         dict(seed=1.5),
         dict(jit_compile="yes"),
+        dict(strategy="both"),
+        dict(num_devices=-1),
     ],
 )
 def test_options_out_of_range_are_named(changes):

@@ -110,7 +110,7 @@ def test_a_run_stops_early_and_keeps_its_best(build, tmp_path, monkeypatch):
     config = dataclasses.replace(
         CONFIG,
         train_steps=100,
-        keep_best="copy_digits/loss, accuracy:min",
+        keep_best="copy_digits/loss, reverse_digits/loss:max",
         eval_early_stopping_steps=3,
         eval_early_stopping_metric="reverse_digits/loss",
         eval_early_stopping_metric_delta=1000.0,
@@ -122,12 +122,20 @@ def test_a_run_stops_early_and_keeps_its_best(build, tmp_path, monkeypatch):
 
     rows = [row for row in history.read(folder) if row["split"] == Split.EVAL]
     assert [row["step"] for row in rows] == [2, 2, 4, 4, 6, 6]
-    losses = {r["step"]: r["loss"] for r in rows if r["problem"] == "copy_digits"}
-    best = best_checkpoints.read(folder, "copy_digits/loss")
-    assert best.value == losses[best.step] == min(losses.values())
-    assert best_checkpoints.read(folder, "accuracy").step == 2
-    model = loading.load_model(folder, "best:accuracy")
-    assert not np.array_equal(model.commands, loading.load_model(folder).commands)
+    losses = {(row["problem"], row["step"]): row["loss"] for row in rows}
+    lowest = best_checkpoints.read(folder, "copy_digits/loss")
+    of_copy = [loss for (name, _), loss in losses.items() if name == "copy_digits"]
+    assert lowest.value == losses["copy_digits", lowest.step] == min(of_copy)
+    highest = best_checkpoints.read(folder, "reverse_digits/loss")
+    of_reverse = [loss for (name, _), loss in losses.items() if name != "copy_digits"]
+    assert highest.value == losses["reverse_digits", highest.step] == max(of_reverse)
+    stored = tf.train.load_checkpoint(
+        best_checkpoints.find(folder, "best:reverse_digits/loss")
+    )
+    assert stored.get_tensor("step/.ATTRIBUTES/VARIABLE_VALUE") == highest.step
+    weights = stored.get_tensor("model/commands/.ATTRIBUTES/VARIABLE_VALUE")
+    model = loading.load_model(folder, "best:reverse_digits/loss")
+    np.testing.assert_array_equal(model.commands, weights)
     # The same command finds everything done.
     again = build(config=config)
     monkeypatch.setattr(again, "evaluate", None)

@@ -1,0 +1,379 @@
+"""Where a run computes: one device, several devices or several machines.
+
+`tf.distribute` does the work; a `Distribution` is the little of it that the loop needs.
+Every replica holds all variables and computes an equal share of the rows of a batch.
+Sums over replicas are taken before anything is divided or decided, so that replicas
+stay equal to the bit, and a batch gives what it would have given one device.
+"""
+
+import contextlib
+import dataclasses
+import glob
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import tensorflow as tf
+from absl import logging
+
+from t2t_mm import best_checkpoints
+from t2t_mm.data import pipeline
+from t2t_mm.layers import randomness
+from t2t_mm.training import history
+from t2t_mm.training.run_config import RunConfig
+
+# What a collective operation ends in when another worker is gone.
+_ERRORS_OF_OTHERS = (
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.InternalError,
+    tf.errors.UnavailableError,
+    tf.errors.UnknownError,
+)
+
+# What of an output folder says how a run has gone.
+_RECORDS = (history.METRICS_FILE, f"{best_checkpoints.FOLDER}/*/*.json")
+
+Dataset = Iterable[Mapping[str, Any]]
+
+
+class Distribution:
+    """A strategy of `tf.distribute`, and how steps and batches go through it.
+
+    Functions that are passed in compute for one replica; whoever calls the methods is
+    inside a `tf.function` and sees all replicas at once.
+
+    Attributes:
+      strategy: where variables are made.
+      num_replicas: how many there are on all machines.
+      compiles: whether the strategy compiles whole steps with XLA by itself.
+    """
+
+    def __init__(self, strategy: tf.distribute.Strategy | None = None) -> None:
+        """Wraps a strategy; None for one device."""
+        self.strategy = strategy or tf.distribute.get_strategy()
+        self.num_replicas: int = self.strategy.num_replicas_in_sync
+        self.compiles = isinstance(strategy, tf.distribute.TPUStrategy)
+        self._resolver = self.strategy.cluster_resolver
+
+    @property
+    def worker(self) -> int:
+        """Number of this process among those of a run."""
+        return self._resolver.task_id or 0 if self.num_workers > 1 else 0
+
+    @property
+    def num_workers(self) -> int:
+        """How many processes train together."""
+        return getattr(self.strategy.extended, "_num_workers", 1)
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether this process writes what a run writes: one of them does."""
+        return self.worker == 0
+
+    def scope(self) -> contextlib.AbstractContextManager[Any]:
+        """Makes variables inside the context be there on every replica."""
+        if self.strategy is tf.distribute.get_strategy():
+            return contextlib.nullcontext()
+        return self.strategy.scope()
+
+    def run(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Calls a function on every replica, with its part of `args`."""
+        return self.strategy.run(function, args)
+
+    def first(self, values: Any) -> Any:
+        """Returns the values of a replica of this process, of a nest of all."""
+        return tf.nest.map_structure(
+            lambda value: self.strategy.experimental_local_results(value)[0], values
+        )
+
+    def add_up(self, values: Any) -> Any:
+        """Returns a nest of sums over all replicas; for functions that `run` calls."""
+        if self.num_replicas == 1:
+            return values
+        context = tf.distribute.get_replica_context()
+        sums = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.nest.flatten(values))
+        return tf.nest.pack_sequence_as(values, sums)
+
+    def join(self, rows: tf.Tensor) -> tf.Tensor:
+        """Joins axis 0 of all replicas; for functions that `run` calls."""
+        if self.num_replicas == 1:
+            return rows
+        return tf.distribute.get_replica_context().all_gather(rows, axis=0)
+
+    def replica_seed(self, seed: tf.Tensor) -> tf.Tensor:
+        """Returns a seed of this replica's own; for functions that `run` calls."""
+        if self.num_replicas == 1:
+            return seed
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        # Layers fold positive numbers into it.
+        return tf.random.experimental.stateless_fold_in(
+            seed, -1 - replica, alg=randomness.ALGORITHM
+        )
+
+    def update(
+        self, variable: tf.Variable, function: Callable[..., Any], *args: Any
+    ) -> Any:
+        """Calls a function that assigns variables, on every replica.
+
+        Args:
+          variable: one of those that it assigns.
+          function: must do the same on every replica.
+          *args: what it takes, from `run` or equal on all replicas.
+
+        Returns:
+          What it returned, a nest of tensors.
+        """
+        if self.num_replicas == 1 or self.compiles:
+            return self.first(self.run(function, *args))
+        structures = []
+
+        def call(anchor: tf.Variable, *own_args: Any) -> list[tf.Tensor]:
+            del anchor
+            structures.append(function(*own_args))
+            return tf.nest.flatten(structures[-1])
+
+        # Strategies forbid assignments in `run` under a condition, but not in here.
+        results = self.strategy.extended.update(variable, call, args=args, group=False)
+        return tf.nest.pack_sequence_as(structures[-1], [local[0] for local in results])
+
+    def batches(self, make: Callable[[pipeline.Shards], tf.data.Dataset]) -> Dataset:
+        """Returns batches whose rows are dealt out to the replicas.
+
+        Args:
+          make: returns the batches of the shards that it is given. Each process calls
+            it for those of its own replicas and reads no others.
+        """
+        if self.num_replicas == 1:
+            return _prefetched(make(pipeline.Shards()))
+
+        def make_own(context: tf.distribute.InputContext) -> tf.data.Dataset:
+            count = context.num_replicas_in_sync
+            size = count // context.num_input_pipelines
+            first = context.input_pipeline_id * size
+            own = tuple(range(first, first + size))
+            return make(pipeline.Shards(count=count, own=own))
+
+        return self.strategy.distribute_datasets_from_function(make_own)
+
+    def signature(self, of_replica: Mapping[str, tf.TensorSpec]) -> dict[str, Any]:
+        """Returns the type of a batch from `batches`, given that of a replica's.
+
+        What has no rows is equal on all replicas.
+        """
+        if self.num_replicas == 1:
+            return dict(of_replica)
+        rows = {name: spec for name, spec in of_replica.items() if spec.shape.rank}
+        empty = tf.data.Dataset.from_generator(lambda: iter(()), output_signature=rows)
+        spread = self.strategy.distribute_datasets_from_function(lambda _: empty)
+        return {**of_replica, **spread.element_spec}
+
+    @contextlib.contextmanager
+    def naming_lost_workers(self) -> Iterator[None]:
+        """Says what to do when another worker is lost inside the context.
+
+        Raises:
+          ConnectionError: then.
+        """
+        try:
+            yield
+        except tf.errors.OpError as error:
+            if self.num_workers == 1 or not isinstance(error, _ERRORS_OF_OTHERS):
+                raise
+            lines = [line for line in str(error.message).splitlines() if line]
+            reasons = [line for line in lines if line.startswith("Collective ops")]
+            raise ConnectionError(
+                f"Worker {self.worker} has lost another one. Start all workers again "
+                "with the same commands: they go on from the newest checkpoint. "
+                f"TensorFlow says: {(reasons or lines)[0]}"
+            ) from error
+
+    def wait_for_others(self) -> None:
+        """Returns when all workers have come here."""
+        self.any_worker(False)
+
+    def any_worker(self, flag: bool) -> bool:
+        """Returns whether `flag` is true on any worker; all of them must ask."""
+        if self.num_workers == 1:
+            return flag
+        return self._sum_over_workers(float(flag)) > 0.0
+
+    def check_equal(self, what: str, number: int) -> None:
+        """Raises `ValueError` unless a number is the same on all workers."""
+        if self.num_workers > 1 and self._sum_over_workers(number) != (
+            number * self.num_replicas
+        ):
+            raise ValueError(
+                f"Workers must start alike, but {what} is {number} on worker "
+                f"{self.worker} and not on all others. Give all of them the same "
+                "command, and an --output_dir and --data_dir that they share."
+            )
+
+    def _sum_over_workers(self, number: float) -> float:
+        def of_replica(value: tf.Tensor) -> tf.Tensor:
+            return self.add_up(tf.identity(value))  # a copy on its device
+
+        def add_up(value: tf.Tensor) -> tf.Tensor:
+            return self.first(self.run(of_replica, value))
+
+        # Float64 holds every step.
+        program = tf.function(add_up, autograph=False)
+        return float(program(tf.constant(number, tf.float64)))
+
+    def own_folder(self, output_dir: str) -> str:
+        """Returns where this process keeps a record: `output_dir`, if it is the chief.
+
+        Others get a folder with a copy of the record so far, so that they decide the
+        same by it. It is removed when the process ends.
+        """
+        if self.is_chief:
+            return output_dir
+        self._scratch = tempfile.TemporaryDirectory(prefix="t2t_worker_")
+        for pattern in _RECORDS:
+            for name in glob.glob(pattern, root_dir=output_dir):
+                copy = os.path.join(self._scratch.name, name)
+                os.makedirs(os.path.dirname(copy), exist_ok=True)
+                shutil.copyfile(os.path.join(output_dir, name), copy)
+        return self._scratch.name
+
+
+class DealtBatches:
+    """Training batches of one problem, dealt out to the replicas."""
+
+    def __init__(
+        self, batches: pipeline.TrainBatches, distribution: Distribution
+    ) -> None:
+        """Remembers the arguments."""
+        self._batches = batches
+        self._distribution = distribution
+
+    def dataset(self, start: int) -> Dataset:
+        """Returns batches from number `start` on, for ever."""
+        return self._distribution.batches(
+            lambda shards: self._batches.dataset(start, shards)
+        )
+
+
+def choose_compilation(config: RunConfig) -> RunConfig:
+    """Decides by the device whether to compile with XLA, if the user does not."""
+    if config.jit_compile is not None:
+        return config
+    jit_compile = bool(tf.config.list_logical_devices("GPU"))
+    logging.info(
+        "jit_compile | %s, chosen by the device", "on" if jit_compile else "off"
+    )
+    return dataclasses.replace(config, jit_compile=jit_compile)
+
+
+def _prefetched(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """Copies batches to the GPU, if there is one, while a step runs."""
+    if not tf.config.list_logical_devices("GPU"):
+        return dataset
+    return dataset.apply(tf.data.experimental.prefetch_to_device("/GPU:0"))
+
+
+def make_distribution(strategy: str, num_devices: int) -> Distribution:
+    """Returns where to run. Call it before TensorFlow does anything.
+
+    Args:
+      strategy: as in `RunConfig`. "auto" is "multi_worker" if TF_CONFIG names other
+        workers, else "mirrored" if more than one device is wanted or to be had.
+      num_devices: of this machine; 0 for all GPUs, or the CPU.
+
+    Raises:
+      ValueError: if there are not as many devices, or TF_CONFIG does not fit.
+    """
+    if strategy == "auto":
+        strategy = _choose_strategy(num_devices)
+    if strategy == "one" and num_devices > 1:
+        raise ValueError(
+            f"`strategy` 'one' is of one device; `num_devices` is {num_devices}. For "
+            "several devices, take 'mirrored'."
+        )
+    if strategy == "tpu":
+        return Distribution(_tpu_strategy())
+    if strategy == "multi_worker":
+        return _multi_worker(num_devices)
+    if strategy == "one":
+        return Distribution()
+    return Distribution(tf.distribute.MirroredStrategy(_devices(num_devices)))
+
+
+def _choose_strategy(num_devices: int) -> str:
+    if sum(_cluster_sizes().values()) > 1:
+        return "multi_worker"
+    num_devices = num_devices or len(tf.config.list_physical_devices("GPU"))
+    return "mirrored" if num_devices > 1 else "one"
+
+
+def _devices(num_devices: int) -> list[str]:
+    """Returns the names of the devices to use, and hides other GPUs."""
+    gpus = tf.config.list_physical_devices("GPU")
+    if not gpus:
+        return _parts_of_cpu(max(num_devices, 1))
+    count = num_devices or len(gpus)
+    if count > len(gpus):
+        raise ValueError(
+            f"`num_devices` is {count}, but TensorFlow sees {len(gpus)} GPUs. Lower "
+            "it, or look at CUDA_VISIBLE_DEVICES."
+        )
+    if count < len(gpus):
+        tf.config.set_visible_devices(gpus[:count], "GPU")
+    return [f"GPU:{number}" for number in range(count)]
+
+
+def _parts_of_cpu(count: int) -> list[str]:
+    """Returns the names of parts of the CPU that are devices to TensorFlow."""
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    if len(tf.config.get_logical_device_configuration(cpu) or [None]) < count:
+        parts = [tf.config.LogicalDeviceConfiguration() for _ in range(count)]
+        tf.config.set_logical_device_configuration(cpu, parts)
+    if count > 1:
+        logging.warning(
+            "There is no GPU: %d replicas share the CPU, which tries several devices "
+            "out, but makes nothing faster.",
+            count,
+        )
+    return [f"CPU:{number}" for number in range(count)]
+
+
+def _cluster_sizes() -> dict[str, int]:
+    """Returns how many processes TF_CONFIG names, by what they do."""
+    text = os.environ.get("TF_CONFIG", "{}")
+    try:
+        cluster = json.loads(text).get("cluster", {})
+        return {job: len(addresses) for job, addresses in cluster.items()}
+    except (AttributeError, TypeError, ValueError):
+        raise ValueError(
+            'TF_CONFIG must read {"cluster": {"worker": ["host:port", ...]}, "task": '
+            f'{{"type": "worker", "index": 0}}}}; got \'{text}\'.'
+        ) from None
+
+
+def _multi_worker(num_devices: int) -> Distribution:
+    sizes = _cluster_sizes()
+    if set(sizes) - {"chief", "worker"} or not sizes:
+        raise ValueError(
+            "`strategy` 'multi_worker' needs a TF_CONFIG that names workers, and "
+            f"perhaps a chief, and nothing else; it names {sorted(sizes) or 'none'}."
+        )
+    if tf.config.list_physical_devices("GPU"):
+        _devices(num_devices)
+    elif num_devices > 1:
+        raise ValueError(
+            f"`num_devices` is {num_devices}, but there is no GPU, and a worker of "
+            "several has one CPU."
+        )
+    logging.info("Waiting for all %d workers.", sum(sizes.values()))
+    return Distribution(tf.distribute.MultiWorkerMirroredStrategy())
+
+
+def _tpu_strategy() -> tf.distribute.Strategy:
+    resolver = tf.distribute.cluster_resolver.TPUClusterResolver()
+    tf.config.experimental_connect_to_cluster(resolver)
+    tf.tpu.experimental.initialize_tpu_system(resolver)
+    return tf.distribute.TPUStrategy(resolver)
