@@ -17,7 +17,8 @@ from typing import Any
 from absl import flags, logging
 
 from t2t_mm import problem as problems
-from t2t_mm import registry, run_folder
+from t2t_mm import registry
+from t2t_mm.runs import run_folder
 
 USER_ERROR = 2  # exit status
 _USER_ERRORS = (ValueError, LookupError, OSError, FloatingPointError, flags.Error)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from absl import flags, logging
 
-from t2t_mm import checkpoint_choice, checkpoint_files
 from t2t_mm.bin import flags as common
+from t2t_mm.runs import checkpoint_choice, checkpoint_files
 
 USAGE = """
 Writes the mean of checkpoints of a run, which often decodes better than each of them:
@@ -62,7 +62,7 @@ def main(argv: Sequence[str]) -> None:
         values.t2t_usr_dir, tensorflow_logs=values.tensorflow_logs
     )
     common.import_tensorflow(values)
-    from t2t_mm import checkpoint_average  # late: it uses TensorFlow
+    from t2t_mm.runs import checkpoint_average  # late: it uses TensorFlow
 
     for path in paths:
         logging.info("average | %s", path)

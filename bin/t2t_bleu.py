@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from absl import flags, logging
 
-from t2t_mm import step_files
 from t2t_mm.bin import flags as common
 from t2t_mm.evaluation import t2t_bleu
+from t2t_mm.runs import step_files
 
 USAGE = """
 Computes BLEU as Tensor2Tensor's t2t-bleu did, from 0 to 100:

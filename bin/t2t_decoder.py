@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from absl import flags, logging
 
-from t2t_mm import checkpoint_choice, run_folder
 from t2t_mm.bin import flags as common
 from t2t_mm.decoding import decode_config
 from t2t_mm.decoding.output_format import OutputFormat
 from t2t_mm.features import Split
+from t2t_mm.runs import checkpoint_choice, run_folder
 
 if TYPE_CHECKING:
     from t2t_mm.decoding import file_decoding

@@ -7,12 +7,13 @@ from typing import Any
 
 from absl import flags, logging
 
-from t2t_mm import registry, run_folder
+from t2t_mm import registry
 from t2t_mm.bin import flags as common
 from t2t_mm.data import records
 from t2t_mm.decoding import decode_config
 from t2t_mm.evaluation.bootstrap import Bootstrap
 from t2t_mm.features import Split
+from t2t_mm.runs import run_folder
 
 USAGE = """
 Decodes a split of all problems of a run, or of some, and scores the outputs:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from t2t_mm import run_folder
 from t2t_mm.bin import flags as common
 from t2t_mm.features import Split
+from t2t_mm.runs import run_folder
 
 USAGE = """
 Shows what a run learned and what its model says, in a folder that needs no server:

@@ -12,6 +12,7 @@ from t2t_mm.bin import flags as common
 from t2t_mm.bin import search_flags, t2t_datagen, warm_start_flags
 from t2t_mm.training import schedules
 from t2t_mm.training.run_config import STRATEGIES, RunConfig
+from t2t_mm.training.warm_start_config import WarmStartConfig
 
 USAGE = """
 Trains one model on one or more problems and evaluates it on their dev splits:
@@ -246,29 +247,17 @@ def main(argv: Sequence[str]) -> None:
     )
     names = common.select_problems(values.problem)
     hparams, config = _settings(values)
-    schedule = schedules.parse(
-        values.schedule,
-        use_test_set=values.eval_use_test_set,
-        timeout_minutes=values.eval_timeout_mins,
-    )
-    warm_start = warm_start_flags.config(values)
-    if warm_start is not None and not schedule.trains:
-        raise ValueError(
-            f"--warm_start_from has no effect with --schedule={schedule.name}, which "
-            "does not train."
-        )
+    schedule, warm_start = _what_to_do(values)
+    if not schedule.trains:
+        _check_one_device(schedule.name, config)
     if schedule.trains:
         common.make_folder("output_dir", values.output_dir)
-    if values.tmp_dir and not values.generate_data:
-        raise ValueError("--tmp_dir goes with --generate_data.")
     if values.generate_data:
         _generate_data(values, names)
     if values.hparams_range:
         sys.stdout.write(search_flags.run(values, hparams, seed=config.seed) + "\n")
         return
     search_flags.check_unused(values)
-    if not schedule.trains:
-        _check_one_device(schedule.name, config)
     distribution = common.import_tensorflow(
         values, (lambda: _make_distribution(config)) if schedule.trains else None
     )
@@ -289,6 +278,26 @@ def main(argv: Sequence[str]) -> None:
     )
     if text:
         sys.stdout.write(text + "\n")
+
+
+def _what_to_do(
+    values: flags.FlagValues,
+) -> tuple[schedules.Schedule, WarmStartConfig | None]:
+    """Returns the schedule and the warm start; refuses flags without effect."""
+    schedule = schedules.parse(
+        values.schedule,
+        use_test_set=values.eval_use_test_set,
+        timeout_minutes=values.eval_timeout_mins,
+    )
+    warm_start = warm_start_flags.config(values)
+    if warm_start is not None and not schedule.trains:
+        raise ValueError(
+            f"--warm_start_from has no effect with --schedule={schedule.name}, which "
+            "does not train."
+        )
+    if values.tmp_dir and not values.generate_data:
+        raise ValueError("--tmp_dir goes with --generate_data.")
+    return schedule, warm_start
 
 
 def _generate_data(values: flags.FlagValues, names: Sequence[str]) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from absl import flags, logging
 
-from t2t_mm import run_folder, step_files
 from t2t_mm.bin import flags as common
 from t2t_mm.bin import t2t_decoder
+from t2t_mm.runs import run_folder, step_files
 
 USAGE = """
 Decodes a file with every checkpoint of a run, into files called PROBLEM-STEP:

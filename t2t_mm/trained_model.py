@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import tensorflow as tf
 
-from t2t_mm import checkpoint_choice, hparam, registry, run_folder
+from t2t_mm import hparam, registry
 from t2t_mm import model as model_lib
 from t2t_mm import problem as problem_lib
 from t2t_mm.data import pipeline, vocabulary
@@ -20,6 +20,7 @@ from t2t_mm.evaluation.bootstrap import Bootstrap
 from t2t_mm.evaluation.predictions import Predictions
 from t2t_mm.evaluation.results import Results
 from t2t_mm.features import Split
+from t2t_mm.runs import checkpoint_choice, run_folder
 from t2t_mm.training import evaluation, teacher_forced
 
 T = TypeVar("T")

@@ -5,10 +5,11 @@ import tensorflow as tf
 
 import goldens
 import tiny_models
-from t2t_mm import registry, run_folder
+from t2t_mm import registry
 from t2t_mm.data import generation
 from t2t_mm.data.options import GenerationOptions
 from t2t_mm.models.multimodel_hparams import MultiModelHParams
+from t2t_mm.runs import run_folder
 
 
 def pytest_addoption(parser):

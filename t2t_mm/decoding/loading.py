@@ -2,15 +2,10 @@
 
 import tensorflow as tf
 
-from t2t_mm import (
-    averaging,
-    checkpoint_choice,
-    checkpoint_difference,
-    registry,
-    run_folder,
-)
+from t2t_mm import averaging, registry
 from t2t_mm import model as model_lib
 from t2t_mm import problem as problem_lib
+from t2t_mm.runs import checkpoint_choice, checkpoint_difference, run_folder
 
 
 def problem_of(

@@ -14,12 +14,13 @@ from typing import Any
 
 from absl import logging
 
-from t2t_mm import checkpoint_choice, registry, run_folder
 from t2t_mm import model as model_lib
+from t2t_mm import registry
 from t2t_mm.decoding import decoded_predictions, loading
 from t2t_mm.decoding import decoder as decoder_lib
 from t2t_mm.decoding.decode_config import DecodeConfig
 from t2t_mm.reporting import curves, experts, page, samples
+from t2t_mm.runs import checkpoint_choice, run_folder
 from t2t_mm.training import history
 
 PAGE_FILE = "index.html"

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 from absl import logging
 
-from t2t_mm import best_checkpoints, checkpoint_files
-from t2t_mm.best_checkpoints import Best
+from t2t_mm.runs import best_checkpoints, checkpoint_files
+from t2t_mm.runs.best_checkpoints import Best
 from t2t_mm.training.watched_metric import Results, WatchedMetric
 
 

@@ -11,8 +11,9 @@ from typing import Any
 import tensorflow as tf
 from absl import logging
 
-from t2t_mm import averaging, checkpoint_difference, checkpoint_files
+from t2t_mm import averaging
 from t2t_mm import model as model_lib
+from t2t_mm.runs import checkpoint_difference, checkpoint_files
 from t2t_mm.training import new_problems, optimizers, retention
 
 

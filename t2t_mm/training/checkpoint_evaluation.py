@@ -13,9 +13,9 @@ from typing import Any
 
 from absl import logging
 
-from t2t_mm import checkpoint_files
 from t2t_mm.decoding import loading
 from t2t_mm.features import Split
+from t2t_mm.runs import checkpoint_files
 from t2t_mm.training import history, run_start
 from t2t_mm.training.parts import Parts
 

@@ -19,9 +19,9 @@ from typing import Any
 import tensorflow as tf
 from absl import logging
 
-from t2t_mm import best_checkpoints
 from t2t_mm.data import pipeline
 from t2t_mm.layers import randomness
+from t2t_mm.runs import best_checkpoints
 from t2t_mm.training import history
 from t2t_mm.training.run_config import RunConfig
 

@@ -8,19 +8,13 @@ from typing import Any
 import tensorflow as tf
 from absl import logging
 
-from t2t_mm import (
-    checkpoint_files,
-    hparam,
-    model,
-    problem,
-    registry,
-    run_folder,
-)
+from t2t_mm import hparam, model, problem, registry
 from t2t_mm.data import mixing, pipeline, vocabulary
 from t2t_mm.decoding import decoded_scores
 from t2t_mm.decoding.decode_config import DecodeConfig
 from t2t_mm.evaluation import scores
 from t2t_mm.features import Split
+from t2t_mm.runs import checkpoint_files, run_folder
 from t2t_mm.training import distribution as distribution_lib
 from t2t_mm.training import (
     evaluation,

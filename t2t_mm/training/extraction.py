@@ -10,16 +10,10 @@ import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from t2t_mm import (
-    averaging,
-    checkpoint_choice,
-    checkpoint_files,
-    hparam,
-    registry,
-    run_folder,
-)
+from t2t_mm import averaging, hparam, registry
 from t2t_mm import model as model_lib
 from t2t_mm.data import mixing, vocabulary
+from t2t_mm.runs import checkpoint_choice, checkpoint_files, run_folder
 from t2t_mm.training import checkpoint, learning_rate, optimizers, retention
 
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
-from t2t_mm import averaging, model, problem, run_folder
+from t2t_mm import averaging, model, problem
 from t2t_mm.data import mixing, pipeline
+from t2t_mm.runs import run_folder
 from t2t_mm.training import distribution as distribution_lib
 from t2t_mm.training import evaluation, optimizers, trainer
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from absl import logging
 
-from t2t_mm import checkpoint_files
+from t2t_mm.runs import checkpoint_files
 from t2t_mm.training import checkpoint, retention
 
 _PREFIX = "t2t_rescue_"

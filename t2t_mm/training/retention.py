@@ -3,7 +3,7 @@
 import dataclasses
 from typing import NamedTuple
 
-from t2t_mm.checkpoint_files import CheckpointList, Listed
+from t2t_mm.runs.checkpoint_files import CheckpointList, Listed
 
 _SECONDS_PER_HOUR = 3600.0
 _INSTANT = 1e-3  # seconds: no two checkpoints were written at the same time

@@ -11,7 +11,8 @@ from typing import Any
 
 from absl import logging
 
-from t2t_mm import hparam, run_folder
+from t2t_mm import hparam
+from t2t_mm.runs import run_folder
 
 # These name problems, so they may change when the problems do.
 _OF_PROBLEMS = (

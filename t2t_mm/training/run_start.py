@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from absl import logging
 
-from t2t_mm import (
-    averaging,
+from t2t_mm import averaging
+from t2t_mm import model as model_lib
+from t2t_mm.runs import (
     best_checkpoints,
     checkpoint_choice,
     checkpoint_files,
     run_folder,
 )
-from t2t_mm import model as model_lib
 from t2t_mm.training import (
     checkpoint,
     optimizers,

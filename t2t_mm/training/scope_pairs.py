@@ -4,9 +4,10 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from t2t_mm import registry, run_folder
+from t2t_mm import registry
 from t2t_mm.data import text_encoder
 from t2t_mm.features import FeatureSpec
+from t2t_mm.runs import run_folder
 from t2t_mm.training import row_mapping
 
 

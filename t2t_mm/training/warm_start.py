@@ -13,9 +13,10 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from t2t_mm import averaging, checkpoint_choice, hparam, run_folder
+from t2t_mm import averaging, hparam
 from t2t_mm import model as model_lib
 from t2t_mm.layers import initializers
+from t2t_mm.runs import checkpoint_choice, run_folder
 from t2t_mm.training import (
     optimizers,
     row_mapping,

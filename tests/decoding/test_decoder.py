@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from t2t_mm import checkpoint_choice, registry
+from t2t_mm import registry
 from t2t_mm.decoding import decoder as decoder_lib
 from t2t_mm.decoding import loading
 from t2t_mm.decoding.decode_config import DecodeConfig
 from t2t_mm.features import Split
+from t2t_mm.runs import checkpoint_choice
 
 CONFIG = DecodeConfig(extra_length=6)
 

@@ -6,9 +6,10 @@ import pathlib
 import numpy as np
 
 import tiny_models
-from t2t_mm import averaging, registry, run_folder
+from t2t_mm import averaging, registry
 from t2t_mm.data import text_encoder
 from t2t_mm.features import FeatureSpec, SpaceId
+from t2t_mm.runs import run_folder
 from t2t_mm.training import checkpoint, optimizers, retention
 
 LONG_AGO = "it was the best of times, it was the worst of times " * 5

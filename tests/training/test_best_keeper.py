@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from t2t_mm import best_checkpoints
+from t2t_mm.runs import best_checkpoints
 from t2t_mm.training import best_keeper
 from t2t_mm.training.watched_metric import WatchedMetric
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 from absl import logging
 
 import stored_runs
-from t2t_mm import checkpoint_choice, run_folder
+from t2t_mm.runs import checkpoint_choice, run_folder
 from t2t_mm.training import experiment, stored_checkpoint, warm_start_report
 from t2t_mm.training.run_config import RunConfig
 from t2t_mm.training.warm_start_config import WarmStartConfig

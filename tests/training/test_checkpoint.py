@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from t2t_mm import averaging, checkpoint_difference, checkpoint_files
+from t2t_mm import averaging
+from t2t_mm.runs import checkpoint_difference, checkpoint_files
 from t2t_mm.training import checkpoint, rescue, retention
 
 

@@ -1,7 +1,7 @@
 import pytest
 
-from t2t_mm import checkpoint_files
 from t2t_mm.features import Split
+from t2t_mm.runs import checkpoint_files
 from t2t_mm.training import checkpoint_evaluation, experiment, history
 
 

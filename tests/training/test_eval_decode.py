@@ -2,12 +2,13 @@ import pytest
 import tensorflow as tf
 
 import tiny_models
-from t2t_mm import best_checkpoints, registry
+from t2t_mm import registry
 from t2t_mm.decoding.decode_config import DecodeConfig
 from t2t_mm.decoding.decoder import Decoder
 from t2t_mm.evaluation import scores
 from t2t_mm.evaluation.predictions import Predictions
 from t2t_mm.features import Split
+from t2t_mm.runs import best_checkpoints
 from t2t_mm.training import experiment, history
 from t2t_mm.training.run_config import RunConfig
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 import stored_runs
-from t2t_mm import run_folder
 from t2t_mm.decoding import loading
+from t2t_mm.runs import run_folder
 from t2t_mm.training import checkpoint, extraction, retention
 
 BYTES = stored_runs.text()

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from t2t_mm import checkpoint_files, registry
+from t2t_mm import registry
+from t2t_mm.runs import checkpoint_files
 from t2t_mm.training import checkpoint, experiment, retention
 from t2t_mm.training.run_config import RunConfig
 

@@ -1,6 +1,6 @@
 import pytest
 
-from t2t_mm.checkpoint_files import CheckpointList, Listed
+from t2t_mm.runs.checkpoint_files import CheckpointList, Listed
 from t2t_mm.training import retention
 
 HOUR = 3600.0

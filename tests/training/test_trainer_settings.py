@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from t2t_mm import best_checkpoints, checkpoint_files, registry
+from t2t_mm import registry
 from t2t_mm.decoding import loading
 from t2t_mm.features import Split
 from t2t_mm.layers import initializers
+from t2t_mm.runs import best_checkpoints, checkpoint_files
 from t2t_mm.training import experiment, history
 from t2t_mm.training.run_config import RunConfig
 

@@ -1,6 +1,6 @@
 import pytest
 
-from t2t_mm import step_files
+from t2t_mm.runs import step_files
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ run_average               the newest in another folder, such as an average
 import os
 from collections.abc import Callable
 
-from t2t_mm import best_checkpoints, checkpoint_files
+from t2t_mm.runs import best_checkpoints, checkpoint_files
 
 _BEST = "best"
 

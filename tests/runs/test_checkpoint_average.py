@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from t2t_mm import checkpoint_average, checkpoint_files
 from t2t_mm.bin import t2t_avg_checkpoints
+from t2t_mm.runs import checkpoint_average, checkpoint_files
 
 WEIGHT = "model/scale/.ATTRIBUTES/VARIABLE_VALUE"
 

@@ -3,8 +3,8 @@ import pathlib
 import pytest
 import tensorflow as tf
 
-from t2t_mm import checkpoint_files
-from t2t_mm.checkpoint_files import CheckpointList, Listed
+from t2t_mm.runs import checkpoint_files
+from t2t_mm.runs.checkpoint_files import CheckpointList, Listed
 
 
 def make(folder, *steps):

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from etils import epy
 
-from t2t_mm import checkpoint_files, run_folder
+from t2t_mm.runs import checkpoint_files, run_folder
 
 with epy.lazy_imports():
     import tensorflow as tf

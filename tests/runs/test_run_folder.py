@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from t2t_mm import hparam, registry, run_folder
+from t2t_mm import hparam, registry
 from t2t_mm.features import FeatureSpec, SpaceId
+from t2t_mm.runs import run_folder
 
 SPECS = {
     "inputs": FeatureSpec(modality="image", shape=(4, 5, 3), dtype="uint8"),

@@ -9,7 +9,7 @@ import dataclasses
 import json
 import os
 
-from t2t_mm import checkpoint_files
+from t2t_mm.runs import checkpoint_files
 
 FOLDER = "best"
 _FILE = "best.json"

@@ -1,0 +1,1 @@
+"""The folder of a run: what it says of the model, and its checkpoints."""
