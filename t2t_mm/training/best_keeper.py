@@ -39,6 +39,9 @@ class BestKeeper:
         self._copy_checkpoint = copy_checkpoint
         self._best = {m: best_checkpoints.read(output_dir, str(m)) for m in metrics}
         for metric, best in self._best.items():
+            checkpoint_files.delete_unfinished(
+                best_checkpoints.folder_of(output_dir, str(metric))
+            )
             if best and best.higher_is_better != metric.higher_is_better:
                 folder = best_checkpoints.folder_of(output_dir, str(metric))
                 end = "highest" if best.higher_is_better else "lowest"

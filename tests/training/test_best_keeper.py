@@ -67,9 +67,12 @@ def test_a_run_that_died_while_it_kept_the_best_does_it_again(tmp_path, monkeypa
     assert path.endswith("ckpt-20")
     assert (tmp_path / f"{path}.index").exists()
 
+    (tmp_path / "best/loss/ckpt-30_temp").mkdir()
+
     offer(make(tmp_path, LOSS), 30, 0.2, 1.5)
 
     assert best_checkpoints.find(str(tmp_path), "best").endswith("ckpt-30")
+    assert not list(tmp_path.rglob("*_temp"))
 
 
 def _interrupt(*arguments):
