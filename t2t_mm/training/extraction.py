@@ -65,8 +65,10 @@ def extract(
     whole = _make(joint)
     before = Size(_count(whole), _file_size(path))
     net = _make(part)
+    part = dataclasses.replace(part, hparams=_restrict_factors(part.hparams, net))
     os.makedirs(to_dir, exist_ok=True)
-    saved = _save(net, joint, path, to_dir, weights_only=weights_only)
+    factors = part.hparams.learning_rate_factors
+    saved = _save(net, joint, factors, path, to_dir, weights_only=weights_only)
     event = {"step": saved, "extracted_from": os.path.abspath(path)}
     part = dataclasses.replace(part, history=(*joint.history, event))
     run_folder.write(part, to_dir, output_dir)
@@ -136,6 +138,13 @@ def restrict_hparams(
     return dataclasses.replace(hparams, **changes)
 
 
+def _restrict_factors(hparams: hparam.HParams, net: model_lib.Model) -> hparam.HParams:
+    """Returns hparams without the learning rates of variables that fall away."""
+    names = [variable.name for variable in net.trainable_variables]
+    kept = learning_rate.restrict_factors(hparams.learning_rate_factors, names)
+    return dataclasses.replace(hparams, learning_rate_factors=kept)
+
+
 def _make(description: run_folder.RunDescription) -> model_lib.Model:
     cls = registry.MODELS.get(description.model)
     return cls(description.hparams, description.problems, name=description.model)
@@ -144,6 +153,7 @@ def _make(description: run_folder.RunDescription) -> model_lib.Model:
 def _save(
     net: model_lib.Model,
     joint: run_folder.RunDescription,
+    rate_factors: str,
     path: str,
     to_dir: str,
     *,
@@ -151,7 +161,7 @@ def _save(
 ) -> int:
     """Fills the variables of a part and writes its checkpoint; returns the step."""
     names = [variable.name for variable in net.trainable_variables]
-    factors = learning_rate.variable_factors(joint.hparams.learning_rate_factors, names)
+    factors = learning_rate.variable_factors(rate_factors, names)
     trained = [v for v in net.trainable_variables if factors[v.name] > 0.0]
     average = None
     if joint.hparams.ema_decay:

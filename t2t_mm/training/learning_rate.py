@@ -24,7 +24,7 @@ old hparams sets means what it meant. It is 0.002 times as high for Adam.
 import difflib
 import fnmatch
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from t2t_mm import hparam
 
@@ -246,9 +246,7 @@ def variable_factors(text: str, names: Iterable[str]) -> dict[str, float]:
     """
     factors = dict.fromkeys(names, 1.0)
     for pattern, factor in hparam.parse_pairs("learning_rate_factors", text):
-        matching = [
-            name for name in factors if fnmatch.fnmatchcase(_inner(name), pattern)
-        ]
+        matching = _matching(pattern, factors)
         if not matching:
             tops = sorted({_inner(name).partition("/")[0] for name in factors})
             raise ValueError(
@@ -257,6 +255,18 @@ def variable_factors(text: str, names: Iterable[str]) -> dict[str, float]:
             )
         factors |= dict.fromkeys(matching, factor)
     return factors
+
+
+def restrict_factors(text: str, names: Collection[str]) -> str:
+    """Returns `learning_rate_factors` without patterns that match no variable."""
+    items = text.split(",")
+    return ",".join(
+        item for item in items if _matching(item.rpartition(":")[0].strip(), names)
+    )
+
+
+def _matching(pattern: str, names: Iterable[str]) -> list[str]:
+    return [name for name in names if fnmatch.fnmatchcase(_inner(name), pattern)]
 
 
 def _inner(name: str) -> str:

@@ -19,6 +19,7 @@ def joint(tmp_path_factory):
         ema_decay=0.9,
         mixing="copy_digits:1,miniworld_class:2",
         problem_loss_weights="copy_digits:3",
+        learning_rate_factors="encoder*:0.5,class_label*:0.1",
     )
     classes = {"miniworld_class": [f"class {i}" for i in range(20)]}
     description = stored_runs.describe(PROBLEMS, hparams, classes=classes)
@@ -35,6 +36,7 @@ def test_a_part_has_all_of_its_state_and_nothing_of_others(joint, tmp_path):
     assert list(description.problems) == ["copy_digits"]
     assert description.hparams.mixing == "copy_digits:1"
     assert description.hparams.problem_loss_weights == "copy_digits:3"
+    assert description.hparams.learning_rate_factors == "encoder*:0.5"
     assert description.classes == {}
     assert description.history[-1]["extracted_from"].endswith("ckpt-40")
     assert after.parameters < before.parameters
