@@ -52,13 +52,16 @@ def load_model(output_dir: str, checkpoint_path: str | None = None) -> model_lib
 
 def restore_weights(
     model: model_lib.Model, output_dir: str, checkpoint_path: str | None
-) -> None:
+) -> str:
     """Gives a model the weights of a checkpoint, or their average.
 
     Args:
       model: of the run.
       output_dir: folder of the run.
       checkpoint_path: prefix of the checkpoint's files; the newest if None.
+
+    Returns:
+      The prefix of the checkpoint's files.
 
     Raises:
       FileNotFoundError: if there is no such checkpoint.
@@ -78,9 +81,10 @@ def restore_weights(
         checkpoint_difference.check_same(path, known, expected)
         weights.restore(path).expect_partial()
 
-    checkpoint_choice.restore(output_dir, checkpoint_path, restore)
+    path = checkpoint_choice.restore(output_dir, checkpoint_path, restore)
     if average is not None:
         average.apply(model.trainable_variables)
+    return path
 
 
 def _check_registrations(

@@ -53,18 +53,13 @@ class CheckpointEvaluations:
         }
 
     def evaluate_newest(self) -> Results:
-        """Evaluates the newest checkpoint.
+        """Evaluates the newest checkpoint that is whole.
 
         Raises:
           FileNotFoundError: if there is none.
+          OSError: if there are some, but none is whole.
         """
-        steps = self._listed_steps()
-        if not steps:
-            raise FileNotFoundError(
-                f"'{self._output_dir}' has no checkpoint yet. Train with t2t-trainer "
-                "first."
-            )
-        return self._evaluate(steps[-1])
+        return self._evaluate(None)
 
     def watch(
         self,
@@ -118,7 +113,7 @@ class CheckpointEvaluations:
         if waiting > 1:
             logging.info("%d checkpoints wait to be evaluated", waiting)
         try:
-            return self._evaluate(step)
+            return self._evaluate(checkpoint_files.prefix(self._output_dir, step))
         except OSError:
             if step in self._listed_steps() and checkpoint_files.files(
                 checkpoint_files.prefix(self._output_dir, step)
@@ -133,10 +128,10 @@ class CheckpointEvaluations:
             )
             return {}
 
-    def _evaluate(self, step: int) -> Results:
-        path = checkpoint_files.prefix(self._output_dir, step)
+    def _evaluate(self, choice: str | None) -> Results:
         run_start.check_fits(self._parts.description, self._output_dir)
-        loading.restore_weights(self._parts.model, self._output_dir, path)
+        path = loading.restore_weights(self._parts.model, self._output_dir, choice)
+        step = checkpoint_files.step_of(path)
         logging.info("evaluating | step %d | %s", step, path)
         results = self._parts.evaluator.evaluate(self._split)
         if step not in self._done:

@@ -69,8 +69,8 @@ def describe(
 
 
 def check_fits(description: run_folder.RunDescription, output_dir: str) -> None:
-    """Raises `ValueError` if a folder has checkpoints of another run."""
-    describe(description, output_dir, (), None)
+    """Raises `ValueError` if a folder has checkpoints with other variables."""
+    describe(description, output_dir, tuple(run_changes.CHANGEABLE), None)
 
 
 def write(

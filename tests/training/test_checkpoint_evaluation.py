@@ -1,8 +1,10 @@
+import dataclasses
+
 import pytest
 
 from t2t_mm.features import Split
 from t2t_mm.runs import checkpoint_files
-from t2t_mm.training import checkpoint_evaluation, experiment, history
+from t2t_mm.training import checkpoint_evaluation, experiment, history, run_start
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +105,29 @@ def test_files_that_are_not_listed_yet_are_not_read(copy_dir, parts):
 
     assert _dev_rows(copy_dir / checkpoint_evaluation.FOLDER).keys() == {2}
     assert (copy_dir / "ckpt-4.index").exists()
+
+
+def test_the_newest_is_the_newest_that_is_whole(copy_dir, parts):
+    (copy_dir / "checkpoint").unlink()
+    (copy_dir / "ckpt-4.index").unlink()
+    evaluations = checkpoint_evaluation.CheckpointEvaluations(
+        parts, str(copy_dir), Split.EVAL
+    )
+
+    evaluations.evaluate_newest()
+
+    assert _dev_rows(copy_dir / checkpoint_evaluation.FOLDER).keys() == {2}
+
+
+def test_hparams_may_differ_that_no_variable_depends_on(copy_dir, parts):
+    def check(**changes):
+        hparams = dataclasses.replace(parts.description.hparams, **changes)
+        description = dataclasses.replace(parts.description, hparams=hparams)
+        run_start.check_fits(description, str(copy_dir))
+
+    check(mixing="equal", batch_size=64)
+    with pytest.raises(ValueError, match="hidden_size: "):
+        check(hidden_size=48)
 
 
 def test_a_checkpoint_that_is_gone_is_passed_over(copy_dir, parts):
