@@ -5,8 +5,6 @@ counters and the step, is that of the newest checkpoint. So the decoder reads it
 the trainer goes on from it. No model is built: only names in the files count.
 """
 
-import os
-import shutil
 import time
 from collections.abc import Sequence
 
@@ -43,8 +41,7 @@ def write(checkpoints: Sequence[str], description_dir: str, average_dir: str) ->
     path = checkpoint_files.prefix(average_dir, step)
     try:
         tensors = mean(ordered)
-        os.makedirs(average_dir, exist_ok=True)
-        _copy_description(description_dir, average_dir)
+        run_folder.write(run_folder.read(description_dir), average_dir, description_dir)
         _save(path, tensors)
     except (IndexError, tf.errors.OpError) as error:
         reason = " ".join(getattr(error, "message", str(error)).split())
@@ -99,9 +96,3 @@ def _save(path: str, tensors: "dict[str, tf.Tensor]") -> None:
         shape_and_slices=[""] * len(tensors),
         tensors=list(tensors.values()),
     )
-
-
-def _copy_description(source_dir: str, target_dir: str) -> None:
-    description = run_folder.read(source_dir)
-    for name in (*description.vocabularies, run_folder.CONFIG_FILE):
-        shutil.copyfile(os.path.join(source_dir, name), os.path.join(target_dir, name))

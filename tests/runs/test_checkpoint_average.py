@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import stored_runs
 from t2t_mm.bin import t2t_avg_checkpoints
-from t2t_mm.runs import checkpoint_average, checkpoint_files
+from t2t_mm.runs import checkpoint_average, checkpoint_files, run_folder
 
 WEIGHT = "model/scale/.ATTRIBUTES/VARIABLE_VALUE"
 
@@ -32,8 +33,9 @@ def values(path):
 
 
 @pytest.fixture
-def run_dir(tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoint_average, "_copy_description", lambda *folders: None)
+def run_dir(tmp_path):
+    description = stored_runs.describe({}, stored_runs.small_hparams())
+    run_folder.write(description, str(tmp_path))
     save(tmp_path, 10, 20, 60)
     return str(tmp_path)
 
@@ -53,6 +55,7 @@ def test_weights_are_averaged_and_the_rest_is_of_the_newest(run_dir, tmp_path):
         "step": 60,
     }
     assert tf.train.latest_checkpoint(str(tmp_path / "mean")) == path
+    assert run_folder.read(str(tmp_path / "mean")) == run_folder.read(run_dir)
 
 
 def test_the_mean_is_restored_as_any_checkpoint(run_dir, tmp_path):
