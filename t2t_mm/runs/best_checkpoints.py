@@ -37,6 +37,12 @@ def folder_of(output_dir: str, metric: str) -> str:
     return os.path.join(output_dir, FOLDER, metric.replace("/", "."))
 
 
+def run_of(folder: str) -> str:
+    """Returns the folder of the run that a folder of checkpoints belongs to."""
+    above, name = os.path.split(os.path.dirname(os.path.abspath(folder)))
+    return above if name == FOLDER else folder
+
+
 def read(output_dir: str, metric: str) -> Best | None:
     """Returns what the folder of a metric says; None if there is none.
 

@@ -16,7 +16,7 @@ import tensorflow as tf
 from t2t_mm import averaging, hparam
 from t2t_mm import model as model_lib
 from t2t_mm.layers import initializers
-from t2t_mm.runs import checkpoint_choice, run_folder
+from t2t_mm.runs import best_checkpoints, checkpoint_choice, run_folder
 from t2t_mm.training import (
     optimizers,
     row_mapping,
@@ -291,13 +291,15 @@ def _slot_axis(slot: str, plan: _Plan) -> int | None:
 
 def _locate(path: str) -> tuple[str, str]:
     """Returns the folder of a run and the prefix of a checkpoint in it."""
-    if os.path.isdir(path):
-        run_folder.read(path)
-        return path, checkpoint_choice.newest(path)
     prefix = path.removesuffix(".index")
-    if not os.path.exists(f"{prefix}.index"):
+    folder = path if os.path.isdir(path) else os.path.dirname(prefix) or "."
+    run = best_checkpoints.run_of(folder)
+    needed = os.path.join(run, run_folder.CONFIG_FILE)
+    if not os.path.isdir(path) and not os.path.exists(f"{prefix}.index"):
+        needed = path
+    if not os.path.exists(needed):
         raise FileNotFoundError(
             "--warm_start_from must be the folder of a run, or a checkpoint in it such "
-            f"as run/ckpt-1000; there is no '{path}'."
+            f"as run/ckpt-1000; there is no '{needed}'."
         )
-    return os.path.dirname(prefix) or ".", prefix
+    return run, checkpoint_choice.newest(path) if os.path.isdir(path) else prefix

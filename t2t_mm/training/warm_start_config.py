@@ -12,8 +12,8 @@ class WarmStartConfig:
     """How a run begins with the weights of another.
 
     Attributes:
-      path: folder of the other run, for its newest checkpoint, or prefix of the files
-        of a checkpoint in it.
+      path: folder of the other run, or of one of its best checkpoints, for the newest
+        checkpoint there, or prefix of the files of a checkpoint in it.
       step: begin at its step, and not at 0.
       optimizer: take over what its optimizer keeps about the variables.
       include: shell patterns of variables to take over, by their names without the

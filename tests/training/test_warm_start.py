@@ -1,4 +1,5 @@
 import json
+import pathlib
 
 import numpy as np
 import pytest
@@ -67,6 +68,20 @@ def test_a_checkpoint_may_be_named_itself(old):
     report = begin(f"{old[1]}/ckpt-40", fresh())
 
     assert report.path.endswith("ckpt-40")
+
+
+def test_a_best_checkpoint_may_be_named_by_its_folder(old, tmp_path):
+    best = tmp_path / "best" / "ende.loss"
+    best.mkdir(parents=True)
+    for path in pathlib.Path(old[1]).iterdir():
+        folder = tmp_path if path.name == "config.json" else best
+        (folder / path.name).hardlink_to(path)
+
+    for path in (best, best / "ckpt-40"):
+        report = begin(str(path), fresh())
+
+        assert report.path == str(best / "ckpt-40")
+        assert set(actions(report).values()) == {"loaded"}
 
 
 def test_other_layers_and_problems_are_skipped_with_a_reason(old):
