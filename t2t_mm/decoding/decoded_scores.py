@@ -1,7 +1,9 @@
 """Scores of decoded outputs during training."""
 
+from collections.abc import Mapping
+
 from t2t_mm import model as model_lib
-from t2t_mm import registry
+from t2t_mm import problem as problem_lib
 from t2t_mm.decoding import decoded_predictions
 from t2t_mm.decoding.decode_config import DecodeConfig
 from t2t_mm.decoding.decoder import Decoder
@@ -15,6 +17,7 @@ class DecodedScores:
     def __init__(
         self,
         model: model_lib.Model,
+        problems: Mapping[str, problem_lib.Problem],
         *,
         data_dir: str,
         max_batches: int,
@@ -24,21 +27,22 @@ class DecodedScores:
 
         Args:
           model: the model; its variables are read at each evaluation.
+          problems: by name; some or all of the model's.
           data_dir: folder of the records and the vocabularies.
           max_batches: how many batches of each problem are decoded.
           config: how to decode.
         """
         self._data_dir = data_dir
         self._max_batches = max_batches
-        self._decoders = {}
-        for name in model.problems:
-            problem = registry.problem(name)
-            self._decoders[name] = Decoder(
+        self._decoders = {
+            name: Decoder(
                 model,
                 problem,
                 config=decoded_predictions.scoring_config(problem, config),
                 vocab_dir=data_dir,
             )
+            for name, problem in problems.items()
+        }
 
     def evaluate(self, problem: str, split: Split) -> dict[str, float]:
         """Returns the scores of a problem, under names such as "decoded_bleu"."""

@@ -295,6 +295,7 @@ def _make_evaluator(
     if config.eval_decode:
         decoded = decoded_scores.DecodedScores(
             net,
+            problems,
             data_dir=data_dir,
             max_batches=config.eval_decode,
             config=DecodeConfig(),

@@ -31,10 +31,9 @@ def build(digits_dir):
             hparams_set="transformer_tiny",
             hparams=stored_runs.small_hparams(**sizes, **(hparams or {})),
             problem_names=problem_names,
-            config=CONFIG,
             data_dir=digits_dir,
             output_dir=str(output_dir),
-            **settings,
+            **{"config": CONFIG, **settings},
         )
         return trainer
 
@@ -94,6 +93,22 @@ def test_a_problem_comes_and_another_goes(build, tmp_path, log):
     assert [event["step"] for event in description.history] == [2, 6, 8]
     assert any(line.startswith(f"added | step 2 | {REVERSE}") for line in log)
     assert any(line.startswith(f"removed | step 6 | {COPY}") for line in log)
+
+
+def test_a_retired_problem_need_not_be_there_to_decode_others(build, tmp_path):
+    trainer = build(tmp_path, [COPY])
+    description = run_folder.read(str(tmp_path))
+    specs = description.problems[COPY]
+    retired = dataclasses.replace(
+        description, problems={COPY: specs, "gone": specs}, retired=("gone",)
+    )
+    run_folder.write(retired, str(tmp_path))
+    trainer._checkpoints.save()
+
+    again = build(tmp_path, [COPY], config=dataclasses.replace(CONFIG, eval_decode=1))
+
+    assert again._model.problems.keys() == {COPY, "gone"}
+    assert again._evaluator.metric_names.keys() == {COPY}
 
 
 def test_a_run_begins_with_the_weights_of_another_once(build, tmp_path, log):
