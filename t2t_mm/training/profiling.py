@@ -12,6 +12,7 @@ class Profiler:
         self._steps = steps
         self._folder = folder
         self._is_on = False
+        self._is_due = bool(steps)
 
     def pauses(self, step: int) -> list[int]:
         """Returns the steps after `step` at which the loop must call `at`."""
@@ -22,13 +23,22 @@ class Profiler:
         """Starts or stops before step `step` is made."""
         if step in self._steps and not self._is_on:
             tf.profiler.experimental.start(self._folder)
-            self._is_on = True
+            self._is_on, self._is_due = True, False
             logging.info("profile | from step %d to %d", step, self._steps.stop)
         elif step not in self._steps:
-            self.close()
+            self._stop()
 
     def close(self) -> None:
-        """Writes what was profiled so far, if anything."""
+        """Writes what was profiled so far; warns if that is nothing, but should be."""
+        self._stop()
+        if self._is_due:
+            logging.warning(
+                "profile | nothing: no step from %d to %d was made.",
+                self._steps.start,
+                self._steps.stop,
+            )
+
+    def _stop(self) -> None:
         if self._is_on:
             tf.profiler.experimental.stop()
             self._is_on = False

@@ -137,7 +137,8 @@ class Trainer:
             self._history, self._updates, samples, config
         )
         self._profiler = profiling.Profiler(
-            config.profiled_steps, os.path.join(own_folder, history.SUMMARIES)
+            config.profiled_steps if self._distribution.is_chief else range(0),
+            os.path.join(own_folder, history.SUMMARIES),
         )
         self._dev_watch = dev_watch.DevWatch(
             config,

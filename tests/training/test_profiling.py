@@ -1,5 +1,6 @@
 import pytest
 import tensorflow as tf
+from absl import logging
 
 from t2t_mm.training import profiling
 from t2t_mm.training.run_config import RunConfig
@@ -34,6 +35,18 @@ def test_a_run_that_ends_early_writes_what_there_is(calls):
     profiler.close()
 
     assert calls == ["folder", "stop"]
+
+
+def test_a_run_that_never_comes_there_says_so(calls, monkeypatch):
+    lines = []
+    monkeypatch.setattr(logging, "warning", lambda text, *v: lines.append(text % v))
+    profiler = profiling.Profiler(range(5, 8), "folder")
+
+    profiler.at(8)  # a run that goes on after them
+    profiler.close()
+
+    assert calls == []
+    assert lines == ["profile | nothing: no step from 5 to 8 was made."]
 
 
 def test_no_profile_is_the_default(calls):
