@@ -5,9 +5,10 @@ import json
 import math
 import os
 
+from t2t_mm.training import watched_metric
+
 _METRICS_FILE = "metrics.jsonl"
 _SPLIT = "dev"
-_LOWER_IS_BETTER = ("loss", "error", "wer", "cer", "perplexity")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -59,11 +60,19 @@ def parse(text: str, maximize: bool | None) -> Objective:
     Args:
       text: what to look for.
       maximize: whether higher is better; None to go by the name.
+
+    Raises:
+      LookupError: for a score of decoded outputs that there is not.
+      ValueError: if the name does not tell.
     """
     problem, _, metric = text.rpartition("/")
     if maximize is None:
-        is_lower = any(word in metric for word in _LOWER_IS_BETTER)
-        maximize = not is_lower or metric.startswith("neg_")
+        maximize = watched_metric.is_higher_better(metric)
+    if maximize is None:
+        raise ValueError(
+            f"The name '{metric}' does not say whether more or less of it is better: "
+            "give --autotune_maximize or --noautotune_maximize."
+        )
     return Objective(metric=metric, problem=problem or None, maximize=maximize)
 
 

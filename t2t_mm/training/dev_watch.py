@@ -41,7 +41,8 @@ class DevWatch:
         if config.eval_early_stopping_steps:
             self._stopping = _early_stopping(config, metric_names)
             for evaluated, results in history.evaluations(output_dir, Split.EVAL):
-                if evaluated < step:
+                metric = self._stopping.metric
+                if evaluated < step and metric.is_comparable(results, metric_names):
                     self._stopping.add(evaluated, results)
 
     def add(self, step: int, results: Results) -> None:

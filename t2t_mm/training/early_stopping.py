@@ -10,6 +10,9 @@ class EarlyStopping:
 
     The first value is the mark. An evaluation that is better than the mark by `delta`
     or more sets a new one. Once the mark is `steps` old, the run should stop.
+
+    Attributes:
+      metric: what is watched.
     """
 
     def __init__(self, metric: WatchedMetric, *, steps: int, delta: float) -> None:
@@ -20,7 +23,7 @@ class EarlyStopping:
           steps: for how many updates it may stay without improvement.
           delta: how much better a value must be to count as improvement.
         """
-        self._metric = metric
+        self.metric = metric
         self._steps = steps
         self._delta = delta
         self._mark: tuple[int, float] | None = None
@@ -28,7 +31,7 @@ class EarlyStopping:
 
     def add(self, step: int, results: Results) -> None:
         """Notes the evaluation of a step; one that is not finite improves nothing."""
-        value = self._metric.value(results)
+        value = self.metric.value(results)
         if value is None:
             return
         self._latest = (step, value)
@@ -38,7 +41,7 @@ class EarlyStopping:
     def _is_improved(self, value: float, mark: float) -> bool:
         if not math.isfinite(mark):
             return math.isfinite(value)
-        gain = self._metric.gain(value, mark)
+        gain = self.metric.gain(value, mark)
         return gain > 0.0 and gain >= self._delta
 
     @property
@@ -49,9 +52,9 @@ class EarlyStopping:
         (best_step, best), (step, value) = self._mark, self._latest
         if step - best_step < self._steps:
             return None
-        direction = "higher" if self._metric.higher_is_better else "lower"
+        direction = "higher" if self.metric.higher_is_better else "lower"
         return (
-            f"{self._metric} was {best:.4f} at step {best_step} and has not become "
+            f"{self.metric} was {best:.4f} at step {best_step} and has not become "
             f"{direction} by {self._delta:g} in {step - best_step} steps; it is "
             f"{value:.4f} at step {step}"
         )

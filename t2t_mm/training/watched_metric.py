@@ -4,7 +4,7 @@ import dataclasses
 import difflib
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from t2t_mm.evaluation import scores
@@ -41,6 +41,13 @@ class WatchedMetric:
             return results.get(self.problem, {}).get(self.name)
         values = [row[self.name] for row in results.values() if self.name in row]
         return math.fsum(values) / len(values) if values else None
+
+    def is_comparable(self, results: Results, problems: Collection[str]) -> bool:
+        """Returns whether values in `results` go with those of a run of `problems`.
+
+        A mean over other problems does not.
+        """
+        return self.problem is not None or results.keys() == set(problems)
 
     def gain(self, value: float, reference: float) -> float:
         """Returns how much better `value` is than `reference`; NaN if either is."""
@@ -86,18 +93,23 @@ def parse(
     if direction:
         higher_is_better = _DIRECTIONS[direction]
     if higher_is_better is None:
-        higher_is_better = _is_higher_better(flag, name)
+        higher_is_better = is_higher_better(name)
+    if higher_is_better is None:
+        raise ValueError(
+            f"The name '{name}' does not say whether more or less of it is better: "
+            f"`{flag}` must say '{name}:max' or '{name}:min'."
+        )
     return WatchedMetric(name, problem if slash else None, higher_is_better)
 
 
-def _is_higher_better(flag: str, name: str) -> bool:
+def is_higher_better(name: str) -> bool | None:
+    """Returns which way a metric is better by its name; None if that does not tell.
+
+    Raises:
+      LookupError: for a score of decoded outputs that there is not.
+    """
     if name.startswith(scores.DECODED):
         return scores.scorer(name.removeprefix(scores.DECODED)).higher_is_better
     if _HIGHER.search(name):
         return True
-    if _LOWER.search(name):
-        return False
-    raise ValueError(
-        f"The name '{name}' does not say whether more or less of it is better: "
-        f"`{flag}` must say '{name}:max' or '{name}:min'."
-    )
+    return False if _LOWER.search(name) else None

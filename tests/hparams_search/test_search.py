@@ -159,6 +159,7 @@ def test_numbers_of_optuna_stand_for_values():
         ("accuracy", None, ("accuracy", None, True)),
         ("p/neg_log_perplexity", None, ("neg_log_perplexity", "p", True)),
         ("p/decoded_wer", None, ("decoded_wer", "p", False)),
+        ("edit_distance", None, ("edit_distance", None, False)),
         ("loss", True, ("loss", None, True)),
     ],
 )
@@ -167,6 +168,13 @@ def test_an_objective_goes_by_its_name_unless_told(text, maximize, expected):
 
     assert (found.metric, found.problem, found.maximize) == expected
     assert str(found) == text
+
+
+def test_an_objective_whose_name_tells_nothing_needs_a_direction():
+    with pytest.raises(ValueError, match="'oddity' does not say .* --noautotune_max"):
+        objective.parse("p/oddity", None)
+
+    assert objective.parse("p/oddity", False).maximize is False
 
 
 def test_an_objective_is_read_from_dev_while_it_is_written(tmp_path):
@@ -181,4 +189,4 @@ def test_an_objective_is_read_from_dev_while_it_is_written(tmp_path):
     assert objective.parse("p/loss", None).values(str(tmp_path)) == {2: 1.0}
     assert objective.parse("loss", None).values(str(tmp_path)) == {2: 2.5}
     with pytest.raises(ValueError, match=r"got 'p/los'. There are: p/loss, q/loss"):
-        objective.parse("p/los", None).values(str(tmp_path))
+        objective.parse("p/los", False).values(str(tmp_path))
