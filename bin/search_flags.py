@@ -89,11 +89,13 @@ def run(values: flags.FlagValues, hparams: hparam.HParams, *, seed: int) -> str:
         )
     ranges = hparam_range.resolve(values.hparams_range, type(hparams))
     given = hparam.parse_overrides(values.hparams, type(hparams))
+    if values.mixing is not None:
+        given["mixing"] = values.mixing
     twice = sorted(given.keys() & ranges.keys())
     if twice:
         raise ValueError(
-            f"--hparams must leave alone what {values.hparams_range} searches; got "
-            f"{', '.join(twice)}."
+            f"--hparams and --mixing must leave alone what {values.hparams_range} "
+            f"searches; got {', '.join(twice)}."
         )
     if importlib.util.find_spec("optuna") is None:
         raise ValueError("--hparams_range needs Optuna: pip install 't2t-mm[search]'.")

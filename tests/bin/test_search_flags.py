@@ -55,9 +55,15 @@ def test_flags_of_a_search_need_one():
     [
         ("--schedule=train", "goes with --schedule=train_and_evaluate; got train"),
         ("--hparams=dropout=0.1", "must leave alone .* got dropout"),
+        ("--mixing=equal", "must leave alone .* got mixing"),
     ],
 )
-def test_flags_that_contradict_a_search_are_refused(flag, message):
+def test_flags_that_contradict_a_search_are_refused(flag, message, monkeypatch):
+    def ranges(rhp):
+        rhp.set_float("dropout", 0.0, 0.3)
+        rhp.set_categorical("mixing", ["equal", "proportional"])
+
+    monkeypatch.setattr(registry.RANGED_HPARAMS, "get", lambda name: ranges)
     values = _values("--hparams_range=optimizer_range", flag)
     hparams, _ = t2t_trainer._settings(values)
 
