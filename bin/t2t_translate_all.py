@@ -85,7 +85,7 @@ def main(argv: Sequence[str]) -> None:
         count += 1
         try:
             _translate(values, name, checkpoint)
-        except FileNotFoundError:
+        except OSError:  # it is gone, or was deleted while it was read
             if os.path.exists(checkpoint.path + _CHECKPOINT_SUFFIX):
                 raise
             logging.warning(

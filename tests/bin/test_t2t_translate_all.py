@@ -3,7 +3,7 @@ import shutil
 
 import pytest
 
-from t2t_mm.bin import t2t_translate_all
+from t2t_mm.bin import t2t_decoder, t2t_translate_all
 
 
 @pytest.fixture
@@ -43,6 +43,21 @@ def test_every_checkpoint_gets_a_file_unless_it_has_one(translate, tmp_path):
     assert len(lines) == 4 and lines[1] == lines[3] == b""
     # As old as the checkpoint, for curves over time.
     assert (folder / "copy_digits-12").stat().st_mtime == 1e9
+
+
+def test_a_checkpoint_that_is_deleted_meanwhile_is_passed_over(
+    translate, tmp_path, monkeypatch
+):
+    def decode(argv):
+        (path,) = [flag.partition("=")[2] for flag in argv if "checkpoint_path" in flag]
+        if path.endswith("-7"):
+            os.remove(f"{path}.index")
+            raise OSError(f"'{path}' is damaged")
+        (tmp_path / "out" / "copy_digits-12").write_text("12\n")
+
+    monkeypatch.setattr(t2t_decoder, "main", decode)
+
+    assert os.listdir(translate()) == ["copy_digits-12"]
 
 
 def test_early_checkpoints_can_be_left_out(translate):
