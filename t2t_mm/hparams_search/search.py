@@ -57,6 +57,7 @@ class Search:
             "objective": str(self.objective),
             "maximize": self.objective.maximize,
             "hparams": self.hparams,
+            "flags": " ".join(self.arguments),
         }
 
 

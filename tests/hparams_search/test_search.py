@@ -130,6 +130,9 @@ def test_another_search_in_the_folder_is_refused(folder):
 
     assert "ranges: " in str(raised.value)
     assert "objective" not in str(raised.value)
+    # Longer trials do not compare with those that are there.
+    with pytest.raises(ValueError, match="flags:  -> --train_steps=7"):
+        search.run(_search(2, arguments=["--train_steps=7"]), str(folder))
 
 
 def test_numbers_of_optuna_stand_for_values():
