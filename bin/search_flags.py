@@ -1,6 +1,7 @@
 """Flags of t2t-trainer for a search, and how its trials are called."""
 
 import importlib.util
+import os
 from collections.abc import Sequence
 
 from absl import flags
@@ -82,23 +83,8 @@ def run(values: flags.FlagValues, hparams: hparam.HParams, *, seed: int) -> str:
       LookupError: if there is no such range.
       ValueError: if flags or ranges do not fit together, or Optuna is not installed.
     """
-    if schedules.parse(values.schedule).name != schedules.DEFAULT:
-        raise ValueError(
-            f"--hparams_range goes with --schedule={schedules.DEFAULT}; got "
-            f"{values.schedule}."
-        )
-    ranges = hparam_range.resolve(values.hparams_range, type(hparams))
-    given = hparam.parse_overrides(values.hparams, type(hparams))
-    if values.mixing is not None:
-        given["mixing"] = values.mixing
-    twice = sorted(given.keys() & ranges.keys())
-    if twice:
-        raise ValueError(
-            f"--hparams and --mixing must leave alone what {values.hparams_range} "
-            f"searches; got {', '.join(twice)}."
-        )
-    if importlib.util.find_spec("optuna") is None:
-        raise ValueError("--hparams_range needs Optuna: pip install 't2t-mm[search]'.")
+    _check_possible(values.schedule)
+    ranges = _ranges(values, type(hparams))
     from t2t_mm.hparams_search import objective, search  # late: they import Optuna
 
     common.make_folder("output_dir", values.output_dir)
@@ -116,6 +102,38 @@ def run(values: flags.FlagValues, hparams: hparam.HParams, *, seed: int) -> str:
         ),
         values.output_dir,
     )
+
+
+def _check_possible(schedule: str) -> None:
+    """Raises `ValueError` if there is something that no search goes with."""
+    if schedules.parse(schedule).name != schedules.DEFAULT:
+        raise ValueError(
+            f"--hparams_range goes with --schedule={schedules.DEFAULT}; got {schedule}."
+        )
+    if os.environ.get("TF_CONFIG"):
+        raise ValueError(
+            "--hparams_range tries one run after the other on one machine; unset "
+            "TF_CONFIG."
+        )
+    if importlib.util.find_spec("optuna") is None:
+        raise ValueError("--hparams_range needs Optuna: pip install 't2t-mm[search]'.")
+
+
+def _ranges(
+    values: flags.FlagValues, hparams_cls: type
+) -> dict[str, hparam_range.Range]:
+    """Returns what is searched; refuses flags that would fix it."""
+    ranges = hparam_range.resolve(values.hparams_range, hparams_cls)
+    given = hparam.parse_overrides(values.hparams, hparams_cls)
+    if values.mixing is not None:
+        given["mixing"] = values.mixing
+    twice = sorted(given.keys() & ranges.keys())
+    if twice:
+        raise ValueError(
+            f"--hparams and --mixing must leave alone what {values.hparams_range} "
+            f"searches; got {', '.join(twice)}."
+        )
+    return ranges
 
 
 def trial_arguments(values: flags.FlagValues) -> Sequence[str]:

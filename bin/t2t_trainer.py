@@ -248,10 +248,10 @@ def main(argv: Sequence[str]) -> None:
     names = common.select_problems(values.problem)
     hparams, config = _settings(values)
     schedule, warm_start = _what_to_do(values)
-    if not schedule.trains:
-        _check_one_device(schedule.name, config)
     if schedule.trains:
         common.make_folder("output_dir", values.output_dir)
+    else:
+        _check_one_device(schedule.name, config)
     if values.generate_data:
         _generate_data(values, names)
     if values.hparams_range:

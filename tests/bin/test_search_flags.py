@@ -69,3 +69,12 @@ def test_flags_that_contradict_a_search_are_refused(flag, message, monkeypatch):
 
     with pytest.raises(ValueError, match=message):
         search_flags.run(values, hparams, seed=0)
+
+
+def test_several_workers_do_not_search_in_one_folder(monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", '{"cluster": {"worker": ["a:1", "b:1"]}}')
+    values = _values("--hparams_range=optimizer_range")
+    hparams, _ = t2t_trainer._settings(values)
+
+    with pytest.raises(ValueError, match="on one machine; unset TF_CONFIG"):
+        search_flags.run(values, hparams, seed=0)
