@@ -20,7 +20,7 @@ from t2t_mm.evaluation.bootstrap import Bootstrap
 from t2t_mm.evaluation.predictions import Predictions
 from t2t_mm.evaluation.results import Results
 from t2t_mm.features import Split
-from t2t_mm.runs import checkpoint_choice, run_folder
+from t2t_mm.runs import run_folder
 from t2t_mm.training import evaluation, teacher_forced
 
 T = TypeVar("T")
@@ -79,13 +79,7 @@ class TrainedModel:
         return int(match[1]) if match else 0
 
     def _problem(self, name: str) -> problem_lib.Problem:
-        problem = registry.problem(name)
-        if problem.name not in self._model.problems:
-            raise LookupError(
-                f"The model in '{self.output_dir}' was not trained on {problem.name}. "
-                f"It knows: {', '.join(self.problems)}."
-            )
-        return problem
+        return loading.problem_of(self._model, name, self.output_dir)
 
     def _cached(self, key: Hashable, make: Callable[[], T]) -> T:
         """Returns a part of the model that is made once: its graph takes seconds."""
@@ -291,8 +285,5 @@ def load(
     folder = os.fspath(output_dir)
     registry.import_registrations(usr_dir)
     run_folder.read(folder)  # so that a folder without a run says so first
-    if checkpoint_path is None:
-        path = checkpoint_choice.newest(folder)
-    else:
-        path = checkpoint_choice.find(folder, checkpoint_path)
-    return TrainedModel(loading.load_model(folder, path), folder, path)
+    model, checkpoint = loading.load(folder, checkpoint_path)
+    return TrainedModel(model, folder, checkpoint)
