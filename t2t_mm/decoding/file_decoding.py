@@ -90,36 +90,33 @@ def lines_to_file(job: Job, lines: Sequence[Line], path: str) -> None:
 
 def split_to_stream(
     job: Job, split: Split, data_dir: str, max_batches: int | None, stream: TextIO
-) -> list[Decoded]:
-    """Writes reference and outputs of the examples of a split, and returns them."""
-    examples: list[Decoded] = []
-    for example in job.decoder.decode_split(split, data_dir, max_batches):
-        stream.write(job.line_of_example(len(examples), example) + "\n")
-        examples.append(example)
-    return examples
+) -> Iterator[Decoded]:
+    """Writes reference and outputs of the examples of a split, and yields each."""
+    examples = job.decoder.decode_split(split, data_dir, max_batches)
+    for number, example in enumerate(examples):
+        stream.write(job.line_of_example(number, example) + "\n")
+        yield example
 
 
 def split_to_file(
     job: Job, split: Split, data_dir: str, max_batches: int | None, path: str
-) -> list[Decoded]:
-    """Does the same to a file, which appears when it is whole; see `lines_to_file`."""
+) -> Iterator[Decoded]:
+    """Does the same to a file, which appears when it is whole; see `lines_to_file`.
+
+    Of the examples it keeps the lines alone: pixels of a whole split take much memory.
+    """
     about = {"split": split, "data_dir": data_dir, "max_batches": max_batches}
     journal = Journal(path, job.settings(about))
     known = dict(journal.known)
-    examples: list[Decoded] = []
+    lines: list[str] = []
     try:
         for example in job.decoder.decode_split(
             split, data_dir, max_batches, known=known
         ):
-            if len(examples) not in known:
-                journal.add(len(examples), example.results)
-            examples.append(example)
-        journal.finish(_example_lines(job, examples))
+            if len(lines) not in known:
+                journal.add(len(lines), example.results)
+            lines.append(job.line_of_example(len(lines), example))
+            yield example
+        journal.finish(iter(lines))
     finally:
         journal.close()
-    return examples
-
-
-def _example_lines(job: Job, examples: Sequence[Decoded]) -> Iterator[str]:
-    for number, example in enumerate(examples):
-        yield job.line_of_example(number, example)

@@ -132,8 +132,10 @@ def test_a_journal_of_other_inputs_is_begun_anew(decoder, tmp_path, caplog):
 
 def test_a_split_goes_on_too(decoder, digits_dir, tmp_path, monkeypatch):
     def decode():
-        return file_decoding.split_to_file(
-            _job(decoder), Split.EVAL, digits_dir, None, str(target)
+        return list(
+            file_decoding.split_to_file(
+                _job(decoder), Split.EVAL, digits_dir, None, str(target)
+            )
         )
 
     target = tmp_path / "split.txt"
@@ -149,7 +151,10 @@ def test_a_split_goes_on_too(decoder, digits_dir, tmp_path, monkeypatch):
     outputs = [(example.reference, example.output) for example in examples]
     assert [(example.reference, example.output) for example in again] == outputs
     stream = io.StringIO()
-    file_decoding.split_to_stream(_job(decoder), Split.EVAL, digits_dir, None, stream)
+    found = file_decoding.split_to_stream(
+        _job(decoder), Split.EVAL, digits_dir, None, stream
+    )
+    assert len(list(found)) == 60
     assert stream.getvalue() == whole
 
 
