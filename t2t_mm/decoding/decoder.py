@@ -1,6 +1,7 @@
 """From a trained model to texts, classes and whatever else modalities predict."""
 
 import dataclasses
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -231,9 +232,11 @@ class Decoder:
         """Returns the text of ids after the first `prompt_length`.
 
         It is cut off the text of all of them: only there do spaces between words show.
+        A prompt that ends within a character has a text that the whole does not begin
+        with to its end.
         """
-        prompt = self._to_text(row[:prompt_length])
-        return self._to_text(row).removeprefix(prompt)
+        texts = [self._to_text(row[:prompt_length]), self._to_text(row)]
+        return texts[1][len(os.path.commonprefix(texts)) :]
 
     def decode(self, inputs: Sequence[Any]) -> list[str]:
         """Returns the best output for every raw input, in their order.

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import tiny_models
 from t2t_mm import registry
+from t2t_mm.data import generation, text_problem
 from t2t_mm.decoding import decoder as decoder_lib
 from t2t_mm.decoding import loading
 from t2t_mm.decoding.decode_config import DecodeConfig
@@ -55,6 +57,30 @@ def test_examples_whose_results_are_known_are_not_decoded_again(decoder, digits_
     assert outputs[:9] == ["known"] * 9
     expected = [e.output for e in decoder.decode_split(Split.EVAL, digits_dir)]
     assert outputs[9:] == expected[9:]
+
+
+class _Umlauts(text_problem.Text2SelfProblem):
+    name = "umlauts"
+    vocab_type = text_problem.VocabType.BYTE
+
+    def generate_samples(self, data_dir, tmp_dir, dataset_split):
+        yield {"targets": "a\u00e4b"}
+
+
+def test_a_prompt_may_end_within_a_character(registrations, tmp_path):
+    problem, folder = _Umlauts(), str(tmp_path)
+    generation.generate(problem, folder, folder)
+    hparams = tiny_models.make_hparams("transformer_tiny", num_hidden_layers=1)
+    specs = {problem.name: problem.feature_specs(folder)}
+    model = registry.MODELS.get("transformer")(hparams, specs, seed=1)
+    decoder = decoder_lib.Decoder(model, problem, config=CONFIG, vocab_dir=folder)
+
+    (example,) = decoder.decode_split(Split.EVAL, folder)
+
+    # Two of the five ids, with the end: "a" and the first byte of two.
+    assert len(example.inputs) == 2
+    assert example.reference == "\u00e4b"
+    assert not example.output.startswith("a")
 
 
 def test_a_folder_without_a_run_says_so(tmp_path, registrations):
