@@ -257,8 +257,9 @@ class Decoder:
 
         Args:
           inputs: as of `decode`.
-          numbers: a number for each input, for samples: an input has the same ones
-            wherever it stands if its number is the same; the positions if None.
+          numbers: a number for each input, from 0, for samples and warnings: an input
+            has the same samples wherever it stands if its number is the same; the
+            positions if None.
         """
         number_of = np.arange(len(inputs)) if numbers is None else np.array(numbers)
         encode = encoding.encode_batch if self._has_inputs else encoding.encode_prompts
@@ -268,6 +269,7 @@ class Decoder:
             self._vocab_dir,
             self._hparams,
             max_size=self.config.max_input_size,
+            numbers=number_of.tolist(),
         ):
             is_filler = positions == pipeline.FILLER
             results = self._decode_batch(features, is_filler, number_of[positions])
