@@ -112,7 +112,7 @@ def _score_folder(values: flags.FlagValues) -> None:
     if values.event_dir:
         common.make_folder("event_dir", values.event_dir)
     for file in step_files.watch(
-        values.translations_dir,
+        lambda: step_files.list_files(values.translations_dir),
         min_step=_first_step(values),
         wait_seconds=60 * values.wait_minutes,
     ):
