@@ -22,9 +22,10 @@ def scoring_config(problem: problem_lib.Problem, config: DecodeConfig) -> Decode
     """Returns how to decode so that the scores of a problem have all they read.
 
     Of classes several are wanted, the likeliest first; which one is first stays the
-    same. A search for texts is left as it is.
+    same. A search for texts is left as it is, and samples, which classes have none of:
+    the decoder says so.
     """
-    if not isinstance(problem, class_targets.ClassTargets):
+    if not isinstance(problem, class_targets.ClassTargets) or config.is_random:
         return config
     size = max(config.beam_size, CLASS_CANDIDATES)
     return dataclasses.replace(config, beam_size=size, return_beams=True)
