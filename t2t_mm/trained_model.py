@@ -78,6 +78,17 @@ class TrainedModel:
         match = _STEP.fullmatch(self.checkpoint)
         return int(match[1]) if match else 0
 
+    @property
+    def checkpoint_name(self) -> str:
+        """Name of the checkpoint, with its folder if that is not the run's own.
+
+        An average has the step of a checkpoint of the run: "average.ckpt-1000".
+        """
+        folder, name = os.path.split(os.path.abspath(self.checkpoint))
+        if folder == os.path.abspath(self.output_dir):
+            return name
+        return f"{os.path.basename(folder)}.{name}"
+
     def _problem(self, name: str) -> problem_lib.Problem:
         return loading.problem_of(self._model, name, self.output_dir)
 
@@ -242,9 +253,10 @@ class TrainedModel:
         results = Results(
             problem=entry.name,
             split=split,
-            checkpoint=os.path.basename(self.checkpoint),
+            checkpoint=self.checkpoint_name,
             step=self.step,
             decode_options=config.changes(),
+            max_batches=max_batches,
             scores=scores.score(entry.scores, predictions, bootstrap),
             metrics=teacher_forced.rename(
                 metrics, autoregressive=self._model.is_autoregressive(entry.name)

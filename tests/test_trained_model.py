@@ -167,6 +167,18 @@ def test_an_older_checkpoint_stands_in_for_a_damaged_one(untrained_run_dir, tmp_
         t2t_mm.load(run, checkpoint_path=f"{run}/ckpt-12")
 
 
+def test_checkpoints_of_other_folders_have_names_of_their_own(
+    untrained_run_dir, tmp_path
+):
+    other = tmp_path / "average"
+    shutil.copytree(untrained_run_dir, other)
+
+    average = t2t_mm.load(untrained_run_dir, checkpoint_path=str(other))
+
+    assert average.checkpoint_name == "average.ckpt-7"
+    assert t2t_mm.load(untrained_run_dir).checkpoint_name == "ckpt-7"
+
+
 def test_a_folder_without_a_run_says_so(tmp_path):
     with pytest.raises(FileNotFoundError, match="must be the folder of a training run"):
         t2t_mm.load(tmp_path)
