@@ -75,7 +75,8 @@ def lines_to_file(job: Job, lines: Sequence[Line], path: str) -> None:
     What was cut short goes on where it was: outputs are kept beside the file, a batch
     after the other.
     """
-    digest = hashlib.sha256("\n".join(line.text for line in lines).encode())
+    inputs = "\n".join(line.text for line in lines)
+    digest = hashlib.sha256(inputs.encode(errors="surrogateescape"))
     journal = Journal(path, job.settings({"inputs": digest.hexdigest()}))
     try:
         missing = [line for line in lines if line.number not in journal.known]

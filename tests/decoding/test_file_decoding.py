@@ -1,5 +1,7 @@
 import io
 import json
+import os
+import pathlib
 import threading
 
 import pytest
@@ -169,6 +171,20 @@ def test_files_of_a_folder_are_named(decoder, tmp_path):
 
     names = [line.split("\t")[0] for line in stream.getvalue().splitlines()]
     assert names == [f"{tmp_path}/a", f"{tmp_path}/b"]
+
+
+def test_names_of_files_need_not_be_utf8(decoder, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / os.fsdecode(b"\xff.txt")).touch()
+    lines = input_lines.of_file(str(folder))
+
+    for output_format in OutputFormat:
+        target = str(tmp_path / output_format)
+        job = _job(decoder, names_inputs=True, output_format=output_format)
+        file_decoding.lines_to_file(job, lines, target)
+
+        assert f"{folder}/\ufffd.txt" in pathlib.Path(target).read_text()
 
 
 def test_a_stream_is_answered_as_it_comes(decoder, tmp_path):
