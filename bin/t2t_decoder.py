@@ -12,7 +12,7 @@ from t2t_mm.bin import flags as common
 from t2t_mm.decoding import decode_config
 from t2t_mm.decoding.output_format import OutputFormat
 from t2t_mm.features import Split
-from t2t_mm.runs import run_folder
+from t2t_mm.runs import checkpoint_files, run_folder
 
 if TYPE_CHECKING:
     from t2t_mm.decoding import file_decoding
@@ -155,7 +155,7 @@ def _decode(
             vocab_dir=values.output_dir,
             ensemble=models[1:],
         ),
-        checkpoints=checkpoints,
+        checkpoints={path: checkpoint_files.fingerprint(path) for path in checkpoints},
         output_format=values.output_format,
         names_inputs=os.path.isdir(values.decode_from_file or ""),
     )

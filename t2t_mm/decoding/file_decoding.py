@@ -21,14 +21,14 @@ class Job:
 
     Attributes:
       decoder: turns inputs into outputs.
-      checkpoints: paths of the checkpoints that it decodes with.
+      checkpoints: fingerprints of the checkpoints that it decodes with, by path.
       output_format: what a line of output looks like.
       names_inputs: whether a line of text begins with the input, as it does for the
         files of a folder.
     """
 
     decoder: Decoder
-    checkpoints: Sequence[str]
+    checkpoints: Mapping[str, str]
     output_format: OutputFormat = OutputFormat.TEXT
     names_inputs: bool = False
 
@@ -36,7 +36,7 @@ class Job:
         """Returns what outputs depend on, the inputs being described by `inputs`."""
         return {
             "problem": self.decoder.problem.name,
-            "checkpoints": list(self.checkpoints),
+            "checkpoints": dict(self.checkpoints),
             "config": dataclasses.asdict(self.decoder.config),
             **inputs,
         }

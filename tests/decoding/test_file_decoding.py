@@ -32,8 +32,9 @@ def expected(decoder):
     return [found[texts.index(text)] if text else [] for text in TEXTS]
 
 
-def _job(decoder, **options):
-    return file_decoding.Job(decoder=decoder, checkpoints=["ckpt-2"], **options)
+def _job(decoder, weights="weights", **options):
+    checkpoints = {"ckpt-2": weights}
+    return file_decoding.Job(decoder=decoder, checkpoints=checkpoints, **options)
 
 
 def _lines(content=CONTENT):
@@ -130,6 +131,20 @@ def test_a_journal_of_other_inputs_is_begun_anew(decoder, tmp_path, caplog):
 
     assert outputs.strip()
     assert "is of other inputs" in caplog.text
+
+
+def test_a_journal_of_other_weights_is_begun_anew(
+    decoder, tmp_path, monkeypatch, caplog
+):
+    with monkeypatch.context() as patch:
+        _stopping(patch, 2)
+        with pytest.raises(_StoppedError):
+            _decode(decoder, tmp_path / "out.txt")
+    caplog.set_level("WARNING")
+
+    _decode(decoder, tmp_path / "out.txt", weights="others")  # of the same name
+
+    assert "another checkpoint" in caplog.text
 
 
 def test_a_split_goes_on_too(decoder, digits_dir, tmp_path, monkeypatch):
