@@ -47,6 +47,12 @@ def define_flags() -> flags.FlagValues:
     common.define_usr_dir(values)
     common.define_debug(values)
     common.define_tensorflow_logs(values)
+    _define_inputs(values)
+    _define_ways(values)
+    return values
+
+
+def _define_inputs(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "decode_from_file",
         None,
@@ -87,6 +93,10 @@ def define_flags() -> flags.FlagValues:
         lower_bound=0,
         flag_values=values,
     )
+
+
+def _define_ways(values: flags.FlagValues) -> None:
+    """Defines what decodes, how, and what a line looks like."""
     flags.DEFINE_list(
         "checkpoint_path",
         [],
@@ -110,7 +120,6 @@ def define_flags() -> flags.FlagValues:
         "with the input, the outputs, their scores and ids.",
         flag_values=values,
     )
-    return values
 
 
 def main(argv: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from t2t_mm import hparam
 from t2t_mm import model as model_lib
 from t2t_mm import problem as problem_lib
 from t2t_mm.data import encoding, pipeline, vocabulary
@@ -61,6 +62,13 @@ class Decoded(NamedTuple):
     results: Sequence[Hypothesis] = ()
 
 
+def _with_batch_size(hparams: hparam.HParams, size: int) -> hparam.HParams:
+    """Returns hparams with another size of batches; 0 for the same."""
+    if not size:
+        return hparams
+    return dataclasses.replace(hparams, batch_size=size, batch_examples=size)
+
+
 class Decoder:
     """Turns inputs of a problem into outputs with a trained model.
 
@@ -98,14 +106,7 @@ class Decoder:
         self.problem = problem
         self.config = config
         self._vocab_dir = vocab_dir
-        hparams = model.hparams
-        if config.batch_size:
-            hparams = dataclasses.replace(
-                hparams,
-                batch_size=config.batch_size,
-                batch_examples=config.batch_size,
-            )
-        self._hparams = hparams
+        self._hparams = _with_batch_size(model.hparams, config.batch_size)
         self._has_inputs = model.has_inputs(problem.name)
         self._constraint = self._make_constraint()
         search = searcher.Searcher(
