@@ -234,6 +234,18 @@ def _recorded(decoder, groups, answers):
     return seen
 
 
+def test_a_stream_that_breaks_gives_the_lines_before():
+    def stream():
+        yield b"1\n"
+        raise OSError("the device is gone")
+
+    found = []
+    with pytest.raises(OSError, match="device is gone"):
+        found.extend(input_lines.of_stream(stream()))
+
+    assert found == [[input_lines.Line(0, "1")]]
+
+
 def test_lines_that_wait_are_decoded_together():
     lines = [b"%d\n" % number for number in range(3000)]
 
