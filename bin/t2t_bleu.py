@@ -109,19 +109,32 @@ def _read_lines(path: str) -> list[str]:
 
 
 def _score_folder(values: flags.FlagValues) -> None:
+    if not os.path.isdir(values.translations_dir):
+        raise FileNotFoundError(
+            "--translations_dir must be a folder of files called NAME-STEP; there is "
+            f"no '{values.translations_dir}'."
+        )
     if values.event_dir:
         common.make_folder("event_dir", values.event_dir)
+    first_step, count = _first_step(values), 0
     for file in step_files.watch(
-        values.translations_dir,
-        min_step=_first_step(values),
+        lambda: step_files.list_files(values.translations_dir),
+        min_step=first_step,
         wait_seconds=60 * values.wait_minutes,
     ):
+        count += 1
         scores = _scores(values, file.path)
         figures = "  ".join(f"{name} = {score:6.2f}" for name, score in scores.items())
         sys.stdout.write(f"{file.path}  {figures}\n")
         sys.stdout.flush()
         if values.event_dir:
             _write_events(values, file.step, scores)
+    if not count:
+        logging.warning(
+            "'%s' has no file NAME-STEP of step %d or later.",
+            values.translations_dir,
+            first_step,
+        )
 
 
 def _first_step(values: flags.FlagValues) -> int:

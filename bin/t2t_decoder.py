@@ -12,7 +12,7 @@ from t2t_mm.bin import flags as common
 from t2t_mm.decoding import decode_config
 from t2t_mm.decoding.output_format import OutputFormat
 from t2t_mm.features import Split
-from t2t_mm.runs import checkpoint_choice, run_folder
+from t2t_mm.runs import checkpoint_files, run_folder
 
 if TYPE_CHECKING:
     from t2t_mm.decoding import file_decoding
@@ -47,6 +47,12 @@ def define_flags() -> flags.FlagValues:
     common.define_usr_dir(values)
     common.define_debug(values)
     common.define_tensorflow_logs(values)
+    _define_inputs(values)
+    _define_ways(values)
+    return values
+
+
+def _define_inputs(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "decode_from_file",
         None,
@@ -81,8 +87,16 @@ def define_flags() -> flags.FlagValues:
         flag_values=values,
     )
     flags.DEFINE_integer(
-        "max_batches", 0, "Batches of the split; 0 for all.", flag_values=values
+        "max_batches",
+        0,
+        "Batches of the split; 0 for all.",
+        lower_bound=0,
+        flag_values=values,
     )
+
+
+def _define_ways(values: flags.FlagValues) -> None:
+    """Defines what decodes, how, and what a line looks like."""
     flags.DEFINE_list(
         "checkpoint_path",
         [],
@@ -106,7 +120,6 @@ def define_flags() -> flags.FlagValues:
         "with the input, the outputs, their scores and ids.",
         flag_values=values,
     )
-    return values
 
 
 def main(argv: Sequence[str]) -> None:
@@ -133,17 +146,25 @@ def main(argv: Sequence[str]) -> None:
 def _decode(
     values: flags.FlagValues, name: str, config: decode_config.DecodeConfig
 ) -> None:
-    from t2t_mm.decoding import decoder, file_decoding  # late: they import TensorFlow
+    # Late: they import TensorFlow.
+    from t2t_mm.decoding import decoder, file_decoding, loading
 
-    choices = values.checkpoint_path
-    job = file_decoding.Job(
-        decoder=decoder.Decoder.from_output_dir(
-            values.output_dir, name, config=config, checkpoint_path=choices or None
+    models, checkpoints = zip(
+        *(
+            loading.load(values.output_dir, choice)
+            for choice in values.checkpoint_path or [None]
         ),
-        checkpoints=[
-            checkpoint_choice.find(values.output_dir, choice) for choice in choices
-        ]
-        or [checkpoint_choice.newest(values.output_dir)],
+        strict=True,
+    )
+    job = file_decoding.Job(
+        decoder=decoder.Decoder(
+            models[0],
+            loading.problem_of(models[0], name, values.output_dir),
+            config=config,
+            vocab_dir=values.output_dir,
+            ensemble=models[1:],
+        ),
+        checkpoints={path: checkpoint_files.fingerprint(path) for path in checkpoints},
         output_format=values.output_format,
         names_inputs=os.path.isdir(values.decode_from_file or ""),
     )
@@ -233,12 +254,15 @@ def _score_file(values: flags.FlagValues, name: str) -> None:
     model = loading.load_model(values.output_dir, choice)
     problem = loading.problem_of(model, name, values.output_dir)
     scorer = output_scorer.OutputScorer(model, problem, vocab_dir=values.output_dir)
-    scores = score_lines.score(
-        scorer,
-        problem,
-        input_lines.of_file(values.score_file),
-        has_inputs=model.has_inputs(name),
-        output_format=values.output_format,
+    scores = itertools.chain.from_iterable(
+        score_lines.score(
+            scorer,
+            problem,
+            lines,
+            has_inputs=model.has_inputs(name),
+            output_format=values.output_format,
+        )
+        for lines in input_lines.in_groups(input_lines.of_file(values.score_file))
     )
     if values.decode_to_file is None:
         sys.stdout.writelines(score + "\n" for score in scores)

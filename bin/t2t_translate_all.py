@@ -21,7 +21,7 @@ Files that are there already are left alone, so the same command goes on where i
 stopped, and beside a training that is still running.
 """
 
-_CHECKPOINT_SUFFIX = ".index"
+_INDEX = ".index"  # the last file of a checkpoint to be deleted
 
 
 def define_flags() -> flags.FlagValues:
@@ -77,16 +77,15 @@ def main(argv: Sequence[str]) -> None:
     common.make_folder("translations_dir", values.translations_dir)
     count = 0
     for checkpoint in step_files.watch(
-        values.output_dir,
+        lambda: step_files.list_checkpoints(values.output_dir),
         min_step=values.min_steps,
-        suffix=_CHECKPOINT_SUFFIX,
         wait_seconds=60 * values.wait_minutes,
     ):
         count += 1
         try:
             _translate(values, name, checkpoint)
-        except OSError:  # it is gone, or was deleted while it was read
-            if os.path.exists(checkpoint.path + _CHECKPOINT_SUFFIX):
+        except OSError:  # of some files, of all, or while they are read
+            if os.path.exists(checkpoint.path + _INDEX):
                 raise
             logging.warning(
                 "Checkpoint '%s' was deleted before it could be decoded with.",
@@ -107,7 +106,7 @@ def _translate(
     if os.path.exists(path):
         logging.info("translate | step %d | '%s' is there", checkpoint.step, path)
         return
-    written = os.stat(checkpoint.path + _CHECKPOINT_SUFFIX).st_mtime
+    written = os.stat(checkpoint.path + _INDEX).st_mtime
     arguments = {
         "problem": name,
         "output_dir": values.output_dir,

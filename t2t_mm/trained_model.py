@@ -20,7 +20,7 @@ from t2t_mm.evaluation.bootstrap import Bootstrap
 from t2t_mm.evaluation.predictions import Predictions
 from t2t_mm.evaluation.results import Results
 from t2t_mm.features import Split
-from t2t_mm.runs import checkpoint_choice, run_folder
+from t2t_mm.runs import run_folder
 from t2t_mm.training import evaluation, teacher_forced
 
 T = TypeVar("T")
@@ -78,14 +78,19 @@ class TrainedModel:
         match = _STEP.fullmatch(self.checkpoint)
         return int(match[1]) if match else 0
 
+    @property
+    def checkpoint_name(self) -> str:
+        """Name of the checkpoint, with its folder if that is not the run's own.
+
+        An average has the step of a checkpoint of the run: "average.ckpt-1000".
+        """
+        folder, name = os.path.split(os.path.abspath(self.checkpoint))
+        if folder == os.path.abspath(self.output_dir):
+            return name
+        return f"{os.path.basename(folder)}.{name}"
+
     def _problem(self, name: str) -> problem_lib.Problem:
-        problem = registry.problem(name)
-        if problem.name not in self._model.problems:
-            raise LookupError(
-                f"The model in '{self.output_dir}' was not trained on {problem.name}. "
-                f"It knows: {', '.join(self.problems)}."
-            )
-        return problem
+        return loading.problem_of(self._model, name, self.output_dir)
 
     def _cached(self, key: Hashable, make: Callable[[], T]) -> T:
         """Returns a part of the model that is made once: its graph takes seconds."""
@@ -248,9 +253,10 @@ class TrainedModel:
         results = Results(
             problem=entry.name,
             split=split,
-            checkpoint=os.path.basename(self.checkpoint),
+            checkpoint=self.checkpoint_name,
             step=self.step,
             decode_options=config.changes(),
+            max_batches=max_batches,
             scores=scores.score(entry.scores, predictions, bootstrap),
             metrics=teacher_forced.rename(
                 metrics, autoregressive=self._model.is_autoregressive(entry.name)
@@ -291,8 +297,5 @@ def load(
     folder = os.fspath(output_dir)
     registry.import_registrations(usr_dir)
     run_folder.read(folder)  # so that a folder without a run says so first
-    if checkpoint_path is None:
-        path = checkpoint_choice.newest(folder)
-    else:
-        path = checkpoint_choice.find(folder, checkpoint_path)
-    return TrainedModel(loading.load_model(folder, path), folder, path)
+    model, checkpoint = loading.load(folder, checkpoint_path)
+    return TrainedModel(model, folder, checkpoint)

@@ -1,5 +1,6 @@
 import concurrent.futures
 import math
+import shutil
 import subprocess
 import sys
 
@@ -152,6 +153,30 @@ def test_a_split_is_evaluated(model, digits_dir):
 def test_mistakes_are_explained(model, call, error, message):
     with pytest.raises(error, match=message):
         call(model)
+
+
+def test_an_older_checkpoint_stands_in_for_a_damaged_one(untrained_run_dir, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(untrained_run_dir, run)
+    for path in list(run.glob("ckpt-7.*")):
+        (run / path.name.replace("-7", "-12")).write_bytes(path.read_bytes()[:100])
+    (run / "checkpoint").unlink()
+
+    assert t2t_mm.load(run).checkpoint == f"{run}/ckpt-7"
+    with pytest.raises(OSError, match="ckpt-12' is damaged"):
+        t2t_mm.load(run, checkpoint_path=f"{run}/ckpt-12")
+
+
+def test_checkpoints_of_other_folders_have_names_of_their_own(
+    untrained_run_dir, tmp_path
+):
+    other = tmp_path / "average"
+    shutil.copytree(untrained_run_dir, other)
+
+    average = t2t_mm.load(untrained_run_dir, checkpoint_path=str(other))
+
+    assert average.checkpoint_name == "average.ckpt-7"
+    assert t2t_mm.load(untrained_run_dir).checkpoint_name == "ckpt-7"
 
 
 def test_a_folder_without_a_run_says_so(tmp_path):

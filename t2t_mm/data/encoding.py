@@ -36,6 +36,7 @@ def encode_batch(
     data_dir: str,
     hparams: hparam.HParams,
     max_size: int | None = None,
+    numbers: Sequence[int] | None = None,
 ) -> Iterator[InputBatch]:
     """Yields raw inputs as padded batches.
 
@@ -49,10 +50,12 @@ def encode_batch(
       data_dir: folder of the vocabulary.
       hparams: sizes of batches.
       max_size: longer texts are cut to this many ids; None for none.
+      numbers: by which a warning counts inputs, from 0; the positions if None.
     """
     varies = planning.feature_varies(problem, data_dir)[0]
     encoded = [problem.encode_inputs(sample, data_dir) for sample in samples]
     if varies and problem.record_types["inputs"] == "int64":
+        _warn_of_long(encoded, max_size, numbers)
         encoded = [_cut(ids, max_size or len(ids)) for ids in encoded]
     lengths = np.array([problem.inputs_length(inputs) for inputs in encoded], np.int64)
     padded = np.array([_next_rung(n) if varies else n for n in lengths], np.int64)
@@ -66,6 +69,7 @@ def encode_prompts(
     data_dir: str,
     hparams: hparam.HParams,
     max_size: int | None = None,
+    numbers: Sequence[int] | None = None,
 ) -> Iterator[InputBatch]:
     """Yields beginnings of targets as padded batches; they may be empty.
 
@@ -75,11 +79,11 @@ def encode_prompts(
       data_dir: folder of the vocabulary.
       hparams: sizes of batches.
       max_size: of longer prompts, the last ids are kept; None for all.
+      numbers: by which a warning counts prompts, from 0; the positions if None.
     """
-    encoded = [
-        _encode_prompt(problem, prompt, data_dir)[-(max_size or 0) :]
-        for prompt in prompts
-    ]
+    encoded = [_encode_prompt(problem, prompt, data_dir) for prompt in prompts]
+    _warn_of_long(encoded, max_size, numbers)
+    encoded = [ids[-(max_size or 0) :] for ids in encoded]
     padded = np.array([_next_rung(len(ids)) for ids in encoded], np.int64)
     for positions, padded_length in _groups(problem, padded, True, hparams):
         ids = np.zeros([len(positions), padded_length], np.int32)
@@ -96,13 +100,23 @@ def _encode_prompt(problem: problem.Problem, prompt: Any, data_dir: str) -> list
     return ids[:-1] if ids[-1:] == [EOS_ID] else ids
 
 
+def _warn_of_long(
+    encoded: Sequence[list[int]], max_size: int | None, numbers: Sequence[int] | None
+) -> None:
+    for ids, number in zip(encoded, numbers or range(len(encoded)), strict=True):
+        if max_size and len(ids) > max_size:
+            logging.warning(
+                "Input %d has %d ids and is cut to %d, `max_input_size`.",
+                number + 1,
+                len(ids),
+                max_size,
+            )
+
+
 def _cut(ids: list[int], max_size: int) -> list[int]:
     """Returns ids that are no more than that, and end as before."""
     if len(ids) <= max_size:
         return ids
-    logging.warning(
-        "An input of %d ids is cut to %d, `max_input_size`.", len(ids), max_size
-    )
     return [*ids[: max_size - 1], ids[-1]]
 
 

@@ -102,12 +102,25 @@ class DecodeConfig:
                 "`sampling_method=random` draws one id at a time and has no beams; got "
                 f"`beam_size={self.beam_size}`. `num_decodes` gives several samples."
             )
+        if self.is_random and self.return_beams:
+            raise ValueError(
+                "`return_beams` has no effect with `sampling_method=random`, which has "
+                "no beams. `num_decodes` gives several samples."
+            )
         if self.num_decodes > 1 and not self.is_random:
             raise ValueError(
                 "`num_decodes` above 1 gives the same output each time unless "
                 "`sampling_method=random`. `return_beams` gives several outputs."
             )
+        self._check_sampling()
         self._check_constraints()
+
+    def _check_sampling(self) -> None:
+        for name in ("sampling_temp", "sampling_keep_top_k", "sampling_keep_top_p"):
+            if name in self.changes() and not self.is_random:
+                raise ValueError(
+                    f"`{name}` has no effect without `sampling_method=random`."
+                )
 
     def _check_constraints(self) -> None:
         given = [n for n in ("constrained", "allowed_outputs") if getattr(self, n)]
@@ -125,6 +138,7 @@ class DecodeConfig:
     def _check_ranges(self) -> None:
         least = {
             "beam_size": 1,
+            "alpha": 0,
             "sampling_keep_top_k": 0,
             "num_decodes": 1,
             "extra_length": 1,

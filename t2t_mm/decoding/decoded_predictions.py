@@ -1,14 +1,14 @@
 """From decoded examples to what scores read."""
 
 import dataclasses
-import hashlib
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 
 from absl import logging
 
 from t2t_mm import problem as problem_lib
 from t2t_mm.data import class_targets
+from t2t_mm.decoding import batch_rows
 from t2t_mm.decoding.decode_config import DecodeConfig
 from t2t_mm.decoding.decoder import Decoded, Decoder
 from t2t_mm.evaluation.predictions import Predictions
@@ -22,9 +22,10 @@ def scoring_config(problem: problem_lib.Problem, config: DecodeConfig) -> Decode
     """Returns how to decode so that the scores of a problem have all they read.
 
     Of classes several are wanted, the likeliest first; which one is first stays the
-    same. A search for texts is left as it is.
+    same. A search for texts is left as it is, and samples, which classes have none of:
+    the decoder says so.
     """
-    if not isinstance(problem, class_targets.ClassTargets):
+    if not isinstance(problem, class_targets.ClassTargets) or config.is_random:
         return config
     size = max(config.beam_size, CLASS_CANDIDATES)
     return dataclasses.replace(config, beam_size=size, return_beams=True)
@@ -72,9 +73,11 @@ def collect(
     outputs: list[str] = []
     references: list[list[str]] = []
     candidates: list[list[str]] = []
-    rows: dict[object, int] = {}
+    rows: dict[Hashable, int] = {}
     for number, example in enumerate(decoded):
-        key = _digest(example) if several_references else number
+        key: Hashable = (
+            batch_rows.digest(example.inputs) if several_references else number
+        )
         row = rows.setdefault(key, len(outputs))
         if row == len(outputs):
             outputs.append(example.output)
@@ -87,8 +90,3 @@ def collect(
         references=references,
         candidates=candidates if has_several else None,
     )
-
-
-def _digest(example: Decoded) -> tuple[tuple[int, ...], bytes]:
-    """Returns what equal inputs have in common: pixels themselves take much memory."""
-    return example.inputs.shape, hashlib.sha256(example.inputs.tobytes()).digest()

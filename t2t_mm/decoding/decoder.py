@@ -1,16 +1,19 @@
 """From a trained model to texts, classes and whatever else modalities predict."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from t2t_mm import hparam
 from t2t_mm import model as model_lib
 from t2t_mm import problem as problem_lib
 from t2t_mm.data import encoding, pipeline, vocabulary
 from t2t_mm.decoding import (
+    batch_rows,
     beam,
     constraints,
     listed_constraint,
@@ -38,6 +41,9 @@ class Hypothesis(NamedTuple):
     score: float | None
 
 
+_Results = dict[Hashable, Sequence[Hypothesis]]  # of examples, by what tells them apart
+
+
 class Decoded(NamedTuple):
     """One example of a split and what the model makes of it.
 
@@ -54,6 +60,13 @@ class Decoded(NamedTuple):
     reference: str
     output: str
     results: Sequence[Hypothesis] = ()
+
+
+def _with_batch_size(hparams: hparam.HParams, size: int) -> hparam.HParams:
+    """Returns hparams with another size of batches; 0 for the same."""
+    if not size:
+        return hparams
+    return dataclasses.replace(hparams, batch_size=size, batch_examples=size)
 
 
 class Decoder:
@@ -93,14 +106,7 @@ class Decoder:
         self.problem = problem
         self.config = config
         self._vocab_dir = vocab_dir
-        hparams = model.hparams
-        if config.batch_size:
-            hparams = dataclasses.replace(
-                hparams,
-                batch_size=config.batch_size,
-                batch_examples=config.batch_size,
-            )
-        self._hparams = hparams
+        self._hparams = _with_batch_size(model.hparams, config.batch_size)
         self._has_inputs = model.has_inputs(problem.name)
         self._constraint = self._make_constraint()
         search = searcher.Searcher(
@@ -231,9 +237,11 @@ class Decoder:
         """Returns the text of ids after the first `prompt_length`.
 
         It is cut off the text of all of them: only there do spaces between words show.
+        A prompt that ends within a character has a text that the whole does not begin
+        with to its end.
         """
-        prompt = self._to_text(row[:prompt_length])
-        return self._to_text(row).removeprefix(prompt)
+        texts = [self._to_text(row[:prompt_length]), self._to_text(row)]
+        return texts[1][len(os.path.commonprefix(texts)) :]
 
     def decode(self, inputs: Sequence[Any]) -> list[str]:
         """Returns the best output for every raw input, in their order.
@@ -254,8 +262,9 @@ class Decoder:
 
         Args:
           inputs: as of `decode`.
-          numbers: a number for each input, for samples: an input has the same ones
-            wherever it stands if its number is the same; the positions if None.
+          numbers: a number for each input, from 0, for samples and warnings: an input
+            has the same samples wherever it stands if its number is the same; the
+            positions if None.
         """
         number_of = np.arange(len(inputs)) if numbers is None else np.array(numbers)
         encode = encoding.encode_batch if self._has_inputs else encoding.encode_prompts
@@ -265,6 +274,7 @@ class Decoder:
             self._vocab_dir,
             self._hparams,
             max_size=self.config.max_input_size,
+            numbers=number_of.tolist(),
         ):
             is_filler = positions == pipeline.FILLER
             results = self._decode_batch(features, is_filler, number_of[positions])
@@ -290,7 +300,9 @@ class Decoder:
     ) -> Iterator[Decoded]:
         """Yields the examples of a split with the model's outputs.
 
-        A language model continues the first half of each target.
+        A language model continues the first half of each target. Where equal inputs
+        are one example with several references, they are decoded once; not for
+        samples, which differ.
 
         Args:
           split: which.
@@ -303,6 +315,9 @@ class Decoder:
           FileNotFoundError: if the split has not been generated.
           ValueError: if it was made with another vocabulary.
         """
+        has_several = self._has_inputs and self.problem.several_references
+        is_once = has_several and not self.config.is_random
+        seen: _Results = {}
         first_number = 0
         for features in pipeline.eval_dataset(
             self.problem, split, data_dir, self._hparams, max_batches
@@ -311,49 +326,73 @@ class Decoder:
             numbers = np.zeros(len(features["targets_length"]), np.int32)
             numbers[rows] = first_number + np.arange(len(rows))
             first_number += len(rows)
-            yield from self._decode_examples(features, rows, numbers, known or {})
+            keys: list[Hashable] = numbers[rows].tolist()
+            if is_once:
+                inputs = {k: v.numpy() for k, v in features.items() if "inputs" in k}
+                keys = [
+                    batch_rows.digest(self._inputs(inputs, row))
+                    for row in rows.tolist()
+                ]
+            else:
+                seen = {}
+            seen |= {
+                key: known[number]
+                for key, number in zip(keys, numbers[rows].tolist(), strict=True)
+                if known and number in known
+            }
+            yield from self._decode_examples(features, rows, numbers, keys, seen)
 
     def _decode_examples(
         self,
         features: Mapping[str, tf.Tensor],
         rows: np.ndarray,
         numbers: np.ndarray,
-        known: Mapping[int, Sequence[Hypothesis]],
+        keys: Sequence[Hashable],
+        seen: _Results,
     ) -> Iterator[Decoded]:
-        """Yields what is made of some rows of a batch."""
-        read = self._example if self._has_inputs else self._prompted_example
-        results: Mapping[int, Sequence[Hypothesis]] = known
-        if not known.keys() >= set(numbers[rows].tolist()):
-            is_filler = np.isin(np.arange(len(numbers)), rows, invert=True)
-            given = features if self._has_inputs else _first_halves(features)
-            found = self._decode_batch(given, is_filler, numbers)
-            results = {int(numbers[row]): found[row] for row in rows} | dict(known)
-        values = {name: value.numpy() for name, value in features.items()}
-        for row in rows:
-            example = {name: value[row] for name, value in values.items()}
-            of_example = results[int(numbers[row])]
-            yield Decoded(*read(example), of_example[0].text, of_example)
+        """Yields what is made of some rows of a batch; adds to `seen` what is new.
 
-    def _example(self, example: Mapping[str, np.ndarray]) -> tuple[np.ndarray, str]:
-        """Returns inputs and reference of a row of a batch."""
-        inputs = example["inputs"]
+        Args:
+          features: the batch.
+          rows: which.
+          numbers: `[batch]`, which example of the split each row is.
+          keys: of `rows`; rows of one key have the same results.
+          seen: results by key.
+        """
+        read = self._example if self._has_inputs else self._prompted_example
+        new: dict[Hashable, int] = {}
+        for key, row in zip(keys, rows.tolist(), strict=True):
+            if key not in seen:
+                new.setdefault(key, row)
+        if new:
+            given = features if self._has_inputs else batch_rows.first_halves(features)
+            taken = batch_rows.take(given, np.array([*new.values()]))
+            found = self._decode_batch(
+                taken.features, taken.is_filler, numbers[taken.sources]
+            )
+            seen.update(zip(new, found, strict=False))  # fillers stay out
+        values = {name: value.numpy() for name, value in features.items()}
+        for key, row in zip(keys, rows.tolist(), strict=True):
+            yield Decoded(*read(values, row), seen[key][0].text, seen[key])
+
+    def _inputs(self, batch: Mapping[str, np.ndarray], row: int) -> np.ndarray:
+        """Returns the inputs of a row of a batch, without padding."""
         spec = self._model.problems[self.problem.name]["inputs"]
-        if spec.shape[0] is None:
-            inputs = inputs[: example["inputs_length"]]
-        return inputs, self._to_text(example["targets"])
+        inputs = batch["inputs"][row]
+        return (
+            inputs[: batch["inputs_length"][row]] if spec.shape[0] is None else inputs
+        )
+
+    def _example(
+        self, batch: Mapping[str, np.ndarray], row: int
+    ) -> tuple[np.ndarray, str]:
+        """Returns inputs and reference of a row of a batch."""
+        return self._inputs(batch, row), self._to_text(batch["targets"][row])
 
     def _prompted_example(
-        self, example: Mapping[str, np.ndarray]
+        self, batch: Mapping[str, np.ndarray], row: int
     ) -> tuple[np.ndarray, str]:
         """Returns prompt and reference of a row of a batch without inputs."""
-        length = int(example["targets_length"]) // 2
-        targets = example["targets"]
+        length = int(batch["targets_length"][row]) // 2
+        targets = batch["targets"][row]
         return targets[:length], self._continuation(targets, length)
-
-
-def _first_halves(features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """Returns prompts: the first half of the targets, rounded down."""
-    lengths = features["targets_length"] // 2
-    targets = features["targets"]
-    is_given = tf.sequence_mask(lengths, tf.shape(targets)[1], targets.dtype)
-    return {"targets": targets * is_given, "targets_length": lengths}

@@ -21,14 +21,14 @@ class Job:
 
     Attributes:
       decoder: turns inputs into outputs.
-      checkpoints: paths of the checkpoints that it decodes with.
+      checkpoints: fingerprints of the checkpoints that it decodes with, by path.
       output_format: what a line of output looks like.
       names_inputs: whether a line of text begins with the input, as it does for the
         files of a folder.
     """
 
     decoder: Decoder
-    checkpoints: Sequence[str]
+    checkpoints: Mapping[str, str]
     output_format: OutputFormat = OutputFormat.TEXT
     names_inputs: bool = False
 
@@ -36,7 +36,7 @@ class Job:
         """Returns what outputs depend on, the inputs being described by `inputs`."""
         return {
             "problem": self.decoder.problem.name,
-            "checkpoints": list(self.checkpoints),
+            "checkpoints": dict(self.checkpoints),
             "config": dataclasses.asdict(self.decoder.config),
             **inputs,
         }
@@ -75,7 +75,8 @@ def lines_to_file(job: Job, lines: Sequence[Line], path: str) -> None:
     What was cut short goes on where it was: outputs are kept beside the file, a batch
     after the other.
     """
-    digest = hashlib.sha256("\n".join(line.text for line in lines).encode())
+    inputs = "\n".join(line.text for line in lines)
+    digest = hashlib.sha256(inputs.encode(errors="surrogateescape"))
     journal = Journal(path, job.settings({"inputs": digest.hexdigest()}))
     try:
         missing = [line for line in lines if line.number not in journal.known]
@@ -90,36 +91,33 @@ def lines_to_file(job: Job, lines: Sequence[Line], path: str) -> None:
 
 def split_to_stream(
     job: Job, split: Split, data_dir: str, max_batches: int | None, stream: TextIO
-) -> list[Decoded]:
-    """Writes reference and outputs of the examples of a split, and returns them."""
-    examples: list[Decoded] = []
-    for example in job.decoder.decode_split(split, data_dir, max_batches):
-        stream.write(job.line_of_example(len(examples), example) + "\n")
-        examples.append(example)
-    return examples
+) -> Iterator[Decoded]:
+    """Writes reference and outputs of the examples of a split, and yields each."""
+    examples = job.decoder.decode_split(split, data_dir, max_batches)
+    for number, example in enumerate(examples):
+        stream.write(job.line_of_example(number, example) + "\n")
+        yield example
 
 
 def split_to_file(
     job: Job, split: Split, data_dir: str, max_batches: int | None, path: str
-) -> list[Decoded]:
-    """Does the same to a file, which appears when it is whole; see `lines_to_file`."""
+) -> Iterator[Decoded]:
+    """Does the same to a file, which appears when it is whole; see `lines_to_file`.
+
+    Of the examples it keeps the lines alone: pixels of a whole split take much memory.
+    """
     about = {"split": split, "data_dir": data_dir, "max_batches": max_batches}
     journal = Journal(path, job.settings(about))
     known = dict(journal.known)
-    examples: list[Decoded] = []
+    lines: list[str] = []
     try:
         for example in job.decoder.decode_split(
             split, data_dir, max_batches, known=known
         ):
-            if len(examples) not in known:
-                journal.add(len(examples), example.results)
-            examples.append(example)
-        journal.finish(_example_lines(job, examples))
+            if len(lines) not in known:
+                journal.add(len(lines), example.results)
+            lines.append(job.line_of_example(len(lines), example))
+            yield example
+        journal.finish(iter(lines))
     finally:
         journal.close()
-    return examples
-
-
-def _example_lines(job: Job, examples: Sequence[Decoded]) -> Iterator[str]:
-    for number, example in enumerate(examples):
-        yield job.line_of_example(number, example)

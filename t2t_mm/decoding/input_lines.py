@@ -75,15 +75,29 @@ def of_stream(stream: Iterable[bytes]) -> Iterator[list[Line]]:
     """Yields the lines of a stream: those that have come while nobody asked.
 
     A line that comes alone is not held back until there are more.
+
+    Raises:
+      OSError: if the stream cannot be read, after the lines before.
     """
     waiting: queue.Queue[Line | None] = queue.Queue(2 * LINES_AT_A_TIME)
+    errors: list[OSError] = []
 
     def read() -> None:
-        for number, line in enumerate(stream):
-            waiting.put(Line(number, _decode(line, number)))
+        try:
+            for number, line in enumerate(stream):
+                waiting.put(Line(number, _decode(line, number)))
+        except OSError as error:
+            errors.append(error)
         waiting.put(None)
 
     threading.Thread(target=read, daemon=True).start()
+    yield from _groups_of_queue(waiting)
+    if errors:
+        raise errors[0]
+
+
+def _groups_of_queue(waiting: "queue.Queue[Line | None]") -> Iterator[list[Line]]:
+    """Yields the lines that wait together, up to a None."""
     line = waiting.get()
     while line is not None:
         lines = [line]

@@ -1,11 +1,26 @@
 """A run's folder to a model with its variables."""
 
+from typing import NamedTuple
+
 import tensorflow as tf
 
 from t2t_mm import averaging, registry
 from t2t_mm import model as model_lib
 from t2t_mm import problem as problem_lib
 from t2t_mm.runs import checkpoint_choice, checkpoint_difference, run_folder
+
+
+class Loaded(NamedTuple):
+    """A model and where its variables are from.
+
+    Attributes:
+      model: the model.
+      checkpoint: path prefix of the checkpoint that was read. It may be older than the
+        newest, if that is damaged.
+    """
+
+    model: model_lib.Model
+    checkpoint: str
 
 
 def problem_of(
@@ -26,13 +41,19 @@ def problem_of(
 
 
 def load_model(output_dir: str, checkpoint_path: str | None = None) -> model_lib.Model:
+    """Returns the model of a run alone; see `load`."""
+    return load(output_dir, checkpoint_path).model
+
+
+def load(output_dir: str, checkpoint_path: str | None = None) -> Loaded:
     """Returns the model of a run with the variables of a checkpoint.
 
     If the run keeps an average of its weights, that is what they are.
 
     Args:
       output_dir: folder of the run.
-      checkpoint_path: which one, see `checkpoint_choice`; the newest if None.
+      checkpoint_path: which one, see `checkpoint_choice`; the newest that is whole if
+        None.
 
     Raises:
       FileNotFoundError: if there is no run or no checkpoint.
@@ -46,8 +67,7 @@ def load_model(output_dir: str, checkpoint_path: str | None = None) -> model_lib
     model = registry.MODELS.get(description.model)(
         description.hparams, description.problems, name=description.model
     )
-    restore_weights(model, output_dir, checkpoint_path)
-    return model
+    return Loaded(model, restore_weights(model, output_dir, checkpoint_path))
 
 
 def restore_weights(
@@ -58,7 +78,11 @@ def restore_weights(
     Args:
       model: of the run.
       output_dir: folder of the run.
-      checkpoint_path: prefix of the checkpoint's files; the newest if None.
+      checkpoint_path: which one, see `checkpoint_choice`; the newest that is whole if
+        None.
+
+    Returns:
+      The path prefix of the checkpoint that was read.
 
     Returns:
       The prefix of the checkpoint's files.

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 # Whatever some reader takes for the end of a line.
 _LINE_ENDS = re.compile("\r\n|[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
+_NOT_UTF8 = re.compile("[\ud800-\udfff]")  # as Python reads such names of files
 
 
 class OutputFormat(enum.StrEnum):
@@ -48,7 +49,7 @@ def as_text(
         columns.append("")
     if len(columns) > 1:
         columns = [column.replace("\t", " ") for column in columns]
-    return one_line("\t".join(columns))
+    return _writable(one_line("\t".join(columns)))
 
 
 def as_json(about: dict[str, Any], results: "Sequence[Hypothesis]") -> str:
@@ -63,4 +64,10 @@ def as_json(about: dict[str, Any], results: "Sequence[Hypothesis]") -> str:
         for result in results
     ]
     output = results[0].text if results else ""
-    return json.dumps(about | {"output": output, "results": found}, ensure_ascii=False)
+    values = about | {"output": output, "results": found}
+    return _writable(json.dumps(values, ensure_ascii=False))
+
+
+def _writable(text: str) -> str:
+    """Returns a text with U+FFFD for what UTF-8 cannot write."""
+    return _NOT_UTF8.sub("\ufffd", text)

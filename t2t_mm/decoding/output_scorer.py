@@ -108,6 +108,12 @@ class OutputScorer:
                 )
         return scores
 
+    def check(self, given: Any, output: str) -> None:
+        """Raises `ValueError` for an input or an output that cannot be encoded."""
+        if self._has_inputs:
+            self._problem.encode_inputs(given, self._vocab_dir)
+        self._target(given, output)
+
     def _target(self, given: Any, output: str) -> _Target:
         """Returns the ids of an output; after a prompt, those that differ from it."""
         if self._has_inputs:

@@ -34,7 +34,7 @@ def score(
       has_inputs: whether the problem has inputs.
       output_format: what a line looks like.
     """
-    pairs = {line.number: _pair(problem, line, has_inputs) for line in lines}
+    pairs = {line.number: _pair(scorer, problem, line, has_inputs) for line in lines}
     readable = {number: pair for number, pair in pairs.items() if pair is not None}
     found_scores = scorer.score(
         [given for given, _ in readable.values()],
@@ -49,17 +49,22 @@ def score(
             yield "" if found is None else f"{_loss(found):.6f}"
 
 
-def _pair(problem: Problem, line: Line, has_inputs: bool) -> tuple[Any, str] | None:
+def _pair(
+    scorer: OutputScorer, problem: Problem, line: Line, has_inputs: bool
+) -> tuple[Any, str] | None:
+    """Returns input and output of a line; None if it has none that can be scored."""
     given, tab, output = line.text.partition("\t")
     if not tab:
         given, output = "", line.text
     try:
         if has_inputs and not tab:
             raise ValueError("there is no tab between an input and an output.")
-        return problem.read_input(given), output
+        value = problem.read_input(given)
+        scorer.check(value, output)
     except (OSError, ValueError) as error:
         logging.warning("Line %d: %s", line.number + 1, error)
         return None
+    return value, output
 
 
 def _loss(found: OutputScore) -> float:

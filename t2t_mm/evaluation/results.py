@@ -17,9 +17,11 @@ class Results:
     Attributes:
       problem: name of the problem.
       split: name of the split.
-      checkpoint: name of the checkpoint: "ckpt-1000".
+      checkpoint: name of the checkpoint: "ckpt-1000", or "average.ckpt-1000" of the
+        folder "average".
       step: of the checkpoint.
       decode_options: how it was decoded, by name.
+      max_batches: how much of the split it is of; None for all.
       scores: of decoded outputs, by name.
       metrics: of predictions that saw the true targets before each position, under
         names that say so; targets without a before, such as classes, have plain names.
@@ -32,6 +34,7 @@ class Results:
     decode_options: Mapping[str, Any]
     scores: Mapping[str, Score]
     metrics: Mapping[str, float]
+    max_batches: int | None = None
 
     def scalars(self) -> dict[str, float]:
         """Returns all numbers by name; a score has a name such as "decoded_bleu"."""

@@ -1,6 +1,7 @@
 """BLEU and chrF, as the command `sacrebleu` computes them."""
 
 import collections
+import dataclasses
 import itertools
 from collections.abc import Sequence
 from typing import Any
@@ -89,8 +90,8 @@ class ChrF(Scorer):
         metric = sacrebleu.metrics.CHRF()
         streams = _streams(predictions.references)
         value = metric.corpus_score(predictions.outputs, streams).score
-        return Score(
-            **vars(found) | {"value": value, "signature": str(metric.get_signature())}
+        return dataclasses.replace(
+            found, value=value, signature=str(metric.get_signature())
         )
 
     def statistics(self, predictions: Predictions) -> np.ndarray:

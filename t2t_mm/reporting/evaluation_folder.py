@@ -6,10 +6,12 @@
     eval/dev/table.txt                     the last table
     eval/summaries/dev/                    the numbers for TensorBoard
 
-Options of decoding are part of the names, so that one evaluation replaces another only
-if it is of the same: eval/dev/ckpt-1000.beam_size=4/.
+Options of decoding, `max_batches` and the folder of a checkpoint that is not the run's
+own are part of the names, so that one evaluation replaces another only if it is of the
+same: eval/dev/ckpt-1000.beam_size=4/, eval/dev/average.ckpt-1000/.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -18,13 +20,15 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from t2t_mm import registry, trained_model
+from t2t_mm.decoding import output_format
 from t2t_mm.evaluation.predictions import Predictions
 from t2t_mm.evaluation.results import Results, format_table
 from t2t_mm.reporting import confusions
 
 FOLDER = "eval"
 _SUMMARIES = "summaries"
-_ENDS = re.compile("[\t\n]")  # of columns and lines
+_PLAIN = re.compile(r"[\w.=-]{,100}")  # fit for the name of a folder
+_DIGEST_LENGTH = 12  # of hexadecimal digits
 
 
 def write(evaluated: trained_model.Evaluated, eval_dir: str, *, vocab_dir: str) -> str:
@@ -57,14 +61,24 @@ def write_table(results: Sequence[Results], eval_dir: str) -> str:
 
 
 def _suffix(results: Results) -> str:
-    options = sorted(results.decode_options.items())
-    return "".join(f".{name}={value}" for name, value in options)
+    """Returns what tells apart evaluations of one checkpoint; a hash if it is long."""
+    options = dict(results.decode_options)
+    if results.max_batches:
+        options["max_batches"] = results.max_batches
+    text = "".join(f".{name}={value}" for name, value in sorted(options.items()))
+    if _PLAIN.fullmatch(text):
+        return text
+    return f".{hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_LENGTH]}"
 
 
 def _lines(predictions: Predictions) -> list[str]:
     """Returns a line per example: references, then the output, with tabs between."""
     return [
-        "\t".join(_ENDS.sub(" ", text) for text in [*references, output]) + "\n"
+        "\t".join(
+            output_format.one_line(text).replace("\t", " ")
+            for text in [*references, output]
+        )
+        + "\n"
         for references, output in zip(
             predictions.references, predictions.outputs, strict=True
         )
@@ -79,7 +93,8 @@ def _write_text(path: str, text: str) -> None:
 
 
 def _write_summaries(results: Results, eval_dir: str) -> None:
-    name = results.split + _suffix(results)
+    folder, _, _ = results.checkpoint.rpartition(".")
+    name = ".".join(filter(None, [results.split, folder])) + _suffix(results)
     writer = tf.summary.create_file_writer(os.path.join(eval_dir, _SUMMARIES, name))
     with writer.as_default(step=results.step):
         for tag, value in results.scalars().items():

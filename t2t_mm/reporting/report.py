@@ -20,7 +20,7 @@ from t2t_mm.decoding import decoded_predictions, loading
 from t2t_mm.decoding import decoder as decoder_lib
 from t2t_mm.decoding.decode_config import DecodeConfig
 from t2t_mm.reporting import curves, experts, page, samples
-from t2t_mm.runs import checkpoint_choice, run_folder
+from t2t_mm.runs import run_folder
 from t2t_mm.training import history
 
 PAGE_FILE = "index.html"
@@ -50,13 +50,12 @@ def write(
       FileNotFoundError: if there is no run, no checkpoint or no data.
     """
     description = run_folder.read(output_dir)
-    checkpoint = checkpoint_choice.newest(output_dir)
+    model, checkpoint = loading.load(output_dir)
     rows = history.read(output_dir)
     recorded = curves.latest_rows(rows)
     latest = {name: recorded[name] for name in problem_names if name in recorded}
     os.makedirs(report_dir, exist_ok=True)
     charts = _draw_curves(rows, problem_names, report_dir)
-    model = loading.load_model(output_dir, checkpoint)
     folders = dict(data_dir=data_dir, vocab_dir=output_dir, report_dir=report_dir)
     content = page.Page(
         title=f"{description.model}, {description.hparams_set}",

@@ -97,21 +97,10 @@ def collect(
     )
     os.makedirs(os.path.join(report_dir, FOLDER), exist_ok=True)
     problem = decoder.problem
-    samples = []
-    for number, example in enumerate(spread(decoded, selection.count)):
-        path = f"{FOLDER}/{problem.name}-{number}.png"
-        is_picture = write_picture(example.inputs, os.path.join(report_dir, path))
-        samples.append(
-            Sample(
-                ""
-                if is_picture
-                else visible_inputs.to_text(problem, example.inputs, vocab_dir),
-                path if is_picture else None,
-                example.reference,
-                example.output,
-                decoder.gives_ids,
-            )
-        )
+    samples = [
+        _sample(decoder, example, number, vocab_dir=vocab_dir, report_dir=report_dir)
+        for number, example in enumerate(spread(decoded, selection.count))
+    ]
     predictions = decoded_predictions.collect(
         decoded, several_references=problem.several_references
     )
@@ -123,6 +112,28 @@ def collect(
         samples,
         scores.score(problem.scores, predictions),
         path if is_drawn else None,
+    )
+
+
+def _sample(
+    decoder: decoder_lib.Decoder,
+    example: decoder_lib.Decoded,
+    number: int,
+    *,
+    vocab_dir: str,
+    report_dir: str,
+) -> Sample:
+    """Returns an example as people can see it, and writes its picture if it has one."""
+    problem = decoder.problem
+    path = f"{FOLDER}/{problem.name}-{number}.png"
+    is_picture = write_picture(example.inputs, os.path.join(report_dir, path))
+    text = visible_inputs.to_text(problem, example.inputs, vocab_dir)
+    return Sample(
+        "" if is_picture else text,
+        path if is_picture else None,
+        example.reference,
+        example.output,
+        decoder.gives_ids,
     )
 
 

@@ -12,6 +12,7 @@ each time: whenever a program dies, what is listed is whole.
 import contextlib
 import dataclasses
 import glob
+import hashlib
 import os
 import re
 import shutil
@@ -120,6 +121,16 @@ def files(path: str) -> list[str]:
     return sorted(
         glob.glob(f"{escaped}.index") + glob.glob(f"{escaped}.data-?????-of-?????")
     )
+
+
+def fingerprint(path: str) -> str:
+    """Returns what no other checkpoint has: a hash of its names, shapes and sums.
+
+    Raises:
+      FileNotFoundError: if there is no checkpoint with the prefix `path`.
+    """
+    with open(f"{path}.index", "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
 
 
 def link(source: str, target: str) -> None:

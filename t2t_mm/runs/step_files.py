@@ -3,10 +3,13 @@
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+from t2t_mm.runs import checkpoint_files
+
 _SECONDS_BETWEEN_LOOKS = 10.0
+_NAME = re.compile(r".*-(\d+)")
 
 
 class StepFile(NamedTuple):
@@ -14,53 +17,52 @@ class StepFile(NamedTuple):
 
     Attributes:
       step: the number at the end of the name.
-      path: of the file, without the suffix that was asked for.
+      path: of the file, or what those of the files of a checkpoint begin with.
     """
 
     step: int
     path: str
 
 
-def list_files(folder: str, suffix: str = "") -> list[StepFile]:
+def list_files(folder: str) -> list[StepFile]:
     """Returns the files called NAME-STEP in a folder, by step.
-
-    Args:
-      folder: where they are.
-      suffix: what follows the step, such as ".index".
 
     Raises:
       FileNotFoundError: if there is no such folder.
     """
-    pattern = re.compile(rf"(.*-(\d+)){re.escape(suffix)}")
-    matches = [m for name in os.listdir(folder) if (m := pattern.fullmatch(name))]
-    files = [StepFile(int(m[2]), os.path.join(folder, m[1])) for m in matches]
-    return sorted(files)
+    matches = [m for name in os.listdir(folder) if (m := _NAME.fullmatch(name))]
+    return sorted(StepFile(int(m[1]), os.path.join(folder, m[0])) for m in matches)
+
+
+def list_checkpoints(folder: str) -> list[StepFile]:
+    """Returns the checkpoints of a folder that may be whole, by step.
+
+    Raises:
+      FileNotFoundError: if the folder lists some, but has no files of any.
+    """
+    paths = checkpoint_files.candidates(folder)
+    return sorted(StepFile(checkpoint_files.step_of(path), path) for path in paths)
 
 
 def watch(
-    folder: str,
+    find: Callable[[], Sequence[StepFile]],
     *,
     min_step: int = 0,
-    suffix: str = "",
     wait_seconds: float = 0.0,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[StepFile]:
     """Yields the files that are there by step, then those that come.
 
     Args:
-      folder: where they are.
+      find: returns the files that are there, by step.
       min_step: files of earlier steps are left out.
-      suffix: what follows the step.
       wait_seconds: stop when none has come for so long; 0 not to wait at all.
       sleep: waits for some seconds.
-
-    Raises:
-      FileNotFoundError: if there is no such folder.
     """
     seen: set[StepFile] = set()
     waited = 0.0
     while True:
-        new = [f for f in list_files(folder, suffix) if f not in seen]
+        new = [file for file in find() if file not in seen]
         new = [file for file in new if file.step >= min_step]
         seen.update(new)
         yield from new

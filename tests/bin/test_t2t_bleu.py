@@ -49,7 +49,19 @@ def test_a_folder_is_scored_file_by_file_and_gone_on_with(bleu, tmp_path):
     assert len(bleu(*flags, "--min_steps=10")) == 2
 
 
+def test_a_folder_without_new_files_says_so(bleu, tmp_path, caplog):
+    (tmp_path / "translations").mkdir()
+    (tmp_path / "translations" / "ende-10").write_text("a\nb\n")
+
+    flags = ("--translations_dir=translations", "--reference=reference")
+    assert bleu(*flags, "--min_steps=11") == []
+
+    assert "'translations' has no file NAME-STEP of step 11 or later" in caplog.text
+
+
 def test_a_file_that_does_not_exist_is_named(bleu):
+    with pytest.raises(FileNotFoundError, match="--translations_dir must .*'no'"):
+        bleu("--translations_dir=no", "--reference=reference")
     with pytest.raises(FileNotFoundError, match="--reference must be .*'no.txt'"):
         bleu("--translation=output", "--reference=no.txt")
 

@@ -1,8 +1,10 @@
 import json
 
+import numpy as np
 import pytest
 
 from t2t_mm.bin import t2t_decoder
+from t2t_mm.data import images
 from t2t_mm.decoding import loading, output_scorer
 
 CONTENT = b"12\n\n345\n"
@@ -96,6 +98,21 @@ def test_outputs_of_a_file_are_scored(untrained_run_dir, tmp_path, capsys):
         assert float(text[line]) == pytest.approx(loss, abs=1e-4)
         assert rows[row]["loss"] == pytest.approx(loss, abs=1e-4)
         assert rows[row]["num_ids"] == expected.num_ids
+
+
+def test_a_class_that_does_not_exist_stops_no_other_line(
+    untrained_run_dir, tmp_path, capsys, caplog
+):
+    picture = tmp_path / "picture.png"
+    picture.write_bytes(images.encode_png(np.zeros([28, 28, 1], np.uint8)))
+    source = tmp_path / "scored.tsv"
+    source.write_text(f"{picture}\tten\n{picture}\t3\n")
+
+    _run(untrained_run_dir, "--problem=mnist", f"--score_file={source}", options=None)
+
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == "" and float(second) > 0
+    assert "Line 1: There is no class 'ten'" in caplog.text
 
 
 def test_several_checkpoints_decode_together(

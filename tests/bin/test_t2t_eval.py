@@ -24,7 +24,7 @@ FLAGS = ("--problem=copy_digits", "--decode_hparams=extra_length=2", "--max_batc
 def test_what_is_found_is_printed_and_kept(evaluate, tmp_path):
     table = evaluate(*FLAGS, "--split=test")
 
-    folder = tmp_path / "test" / "ckpt-7.extra_length=2"
+    folder = tmp_path / "test" / "ckpt-7.extra_length=2.max_batches=1"
     names = [line.split()[1] for line in table.splitlines()[1:]]
     assert "decoded_bleu" in names and "teacher_forced_token_accuracy" in names
     assert (tmp_path / "test" / "table.txt").read_text() == table
@@ -33,7 +33,7 @@ def test_what_is_found_is_printed_and_kept(evaluate, tmp_path):
     lines = (folder / "copy_digits.tsv").read_text().split("\n")[:-1]
     assert len(lines) == found["scores"]["decoded_exact"]["examples"]
     assert {line.count("\t") for line in lines} == {1}
-    (events,) = (tmp_path / "summaries" / "test.extra_length=2").iterdir()
+    (events,) = (tmp_path / "summaries" / "test.extra_length=2.max_batches=1").iterdir()
     tags = {
         value.tag: float(tf.make_ndarray(value.tensor))
         for event in tf.compat.v1.train.summary_iterator(str(events))

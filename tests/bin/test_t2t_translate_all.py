@@ -4,6 +4,7 @@ import shutil
 import pytest
 
 from t2t_mm.bin import t2t_decoder, t2t_translate_all
+from t2t_mm.runs import checkpoint_files
 
 
 @pytest.fixture
@@ -14,6 +15,10 @@ def translate(untrained_run_dir, tmp_path):
     for path in list(run.glob("ckpt-7.*")):
         shutil.copyfile(path, str(path).replace("ckpt-7.", "ckpt-12."))
     os.utime(run / "ckpt-12.index", (1e9, 1e9))
+    listed = [checkpoint_files.Listed(step=step, time=0.0) for step in (7, 12)]
+    checkpoint_files.write_list(
+        str(run), checkpoint_files.CheckpointList(listed=listed)
+    )
     (tmp_path / "in.txt").write_text("12\n\n345\n")
 
     def translate(*flags):
@@ -45,23 +50,33 @@ def test_every_checkpoint_gets_a_file_unless_it_has_one(translate, tmp_path):
     assert (folder / "copy_digits-12").stat().st_mtime == 1e9
 
 
-def test_a_checkpoint_that_is_deleted_meanwhile_is_passed_over(
-    translate, tmp_path, monkeypatch
-):
-    def decode(argv):
-        (path,) = [flag.partition("=")[2] for flag in argv if "checkpoint_path" in flag]
-        if path.endswith("-7"):
-            os.remove(f"{path}.index")
-            raise OSError(f"'{path}' is damaged")
-        (tmp_path / "out" / "copy_digits-12").write_text("12\n")
-
-    monkeypatch.setattr(t2t_decoder, "main", decode)
-
-    assert os.listdir(translate()) == ["copy_digits-12"]
-
-
 def test_early_checkpoints_can_be_left_out(translate):
     assert os.listdir(translate("--min_steps=13")) == []
+
+
+def test_a_checkpoint_that_is_not_listed_yet_is_left_out(translate, tmp_path):
+    shutil.copyfile(
+        tmp_path / "run" / "ckpt-7.index", tmp_path / "run" / "ckpt-20.index"
+    )
+
+    assert os.listdir(translate("--min_steps=13")) == []
+
+
+def test_a_checkpoint_may_be_deleted_meanwhile(
+    translate, tmp_path, monkeypatch, caplog
+):
+    def decode(argv):
+        for path in (tmp_path / "run").glob("ckpt-7.*"):
+            path.unlink()
+        raise OSError("'ckpt-7' is damaged: a file is missing")
+
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "copy_digits-12").write_text("mine")
+    monkeypatch.setattr(t2t_decoder, "main", decode)
+
+    translate()
+
+    assert "ckpt-7' was deleted before it could be decoded with" in caplog.text
 
 
 def test_a_source_that_does_not_exist_is_named(translate, tmp_path):

@@ -1,6 +1,7 @@
 import numpy as np
 
 from t2t_mm.data import encoding
+from t2t_mm.features import EOS_ID
 from t2t_mm.problems import algorithmic
 
 PROBLEM = algorithmic.CopyDigits()
@@ -38,6 +39,25 @@ def test_prompts_are_targets_without_an_end(hparams):
     assert short.features["targets_length"].numpy().tolist() == [2, 0]
     np.testing.assert_array_equal(long.features["targets"], [[*[three] * 9, *[0] * 7]])
     assert long.features["targets"].numpy().dtype == np.int32
+
+
+def test_what_is_cut_is_named(hparams, caplog):
+    numbers = [4, 8]
+    arguments = PROBLEM, ["12", "3456"], "", hparams, 3, numbers
+
+    (prompts,) = encoding.encode_prompts(*arguments)
+    assert caplog.messages == ["Input 9 has 4 ids and is cut to 3, `max_input_size`."]
+    caplog.clear()
+    (inputs,) = encoding.encode_batch(*arguments)
+    assert caplog.messages == ["Input 9 has 5 ids and is cut to 3, `max_input_size`."]
+
+    # Of a prompt the end counts; an input keeps the id that ends it.
+    texts = [
+        PROBLEM.decode_targets(rows[1].numpy(), "")
+        for rows in (prompts.features["targets"], inputs.features["inputs"])
+    ]
+    assert texts == ["456", "34"]
+    assert inputs.features["inputs"][1, 2] == EOS_ID
 
 
 def test_shapes_are_few(hparams):

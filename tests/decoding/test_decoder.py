@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import tiny_models
 from t2t_mm import registry
+from t2t_mm.data import generation, text_problem
 from t2t_mm.decoding import decoder as decoder_lib
 from t2t_mm.decoding import loading
 from t2t_mm.decoding.decode_config import DecodeConfig
@@ -22,6 +24,18 @@ def run_dir(untrained_run_dir):
 @pytest.fixture(scope="module")
 def decoder(run_dir):
     return decoder_lib.Decoder.from_output_dir(run_dir, "copy_digits", config=CONFIG)
+
+
+def _untrained_decoder(problem, folder, **options):
+    """Returns a decoder of a small model, and makes records of the problem."""
+    generation.generate(problem, folder, folder)
+    hparams = tiny_models.make_hparams("transformer_tiny", num_hidden_layers=1)
+    specs = {problem.name: problem.feature_specs(folder)}
+    model = tiny_models.perturb(
+        registry.MODELS.get("transformer")(hparams, specs, seed=1)
+    )
+    config = DecodeConfig(extra_length=6, **options)
+    return decoder_lib.Decoder(model, problem, config=config, vocab_dir=folder)
 
 
 def test_outputs_stand_in_the_order_of_the_inputs(decoder):
@@ -55,6 +69,58 @@ def test_examples_whose_results_are_known_are_not_decoded_again(decoder, digits_
     assert outputs[:9] == ["known"] * 9
     expected = [e.output for e in decoder.decode_split(Split.EVAL, digits_dir)]
     assert outputs[9:] == expected[9:]
+
+
+class _Captions(text_problem.Text2TextProblem):
+    name = "captions"
+    vocab_type = text_problem.VocabType.BYTE
+    several_references = True
+
+    def generate_samples(self, data_dir, tmp_dir, dataset_split):
+        for number, given in enumerate(["12", "34", "12", "12", "56"]):
+            yield {"inputs": given, "targets": str(number)}
+
+
+def test_equal_inputs_with_several_references_are_decoded_once(
+    registrations, tmp_path, monkeypatch
+):
+    decoder = _untrained_decoder(_Captions(), str(tmp_path), batch_size=2)
+    alone = dict(
+        zip(["12", "34", "56"], decoder.decode(["12", "34", "56"]), strict=True)
+    )
+    search, decoded = decoder._search, []
+
+    def count(features, is_filler):
+        decoded.extend(np.flatnonzero(~is_filler.numpy()))
+        return search(features, is_filler)
+
+    monkeypatch.setattr(decoder, "_search", count)
+    examples = list(decoder.decode_split(Split.EVAL, str(tmp_path)))
+
+    assert len(decoded) == 3
+    assert sorted(example.reference for example in examples) == list("01234")
+    for example in examples:
+        given = decoder.problem.decode_inputs(example.inputs.tolist(), str(tmp_path))
+        assert example.output == alone[given]
+
+
+class _Umlauts(text_problem.Text2SelfProblem):
+    name = "umlauts"
+    vocab_type = text_problem.VocabType.BYTE
+
+    def generate_samples(self, data_dir, tmp_dir, dataset_split):
+        yield {"targets": "a\u00e4b"}
+
+
+def test_a_prompt_may_end_within_a_character(registrations, tmp_path):
+    decoder = _untrained_decoder(_Umlauts(), str(tmp_path))
+
+    (example,) = decoder.decode_split(Split.EVAL, str(tmp_path))
+
+    # Two of the five ids, with the end: "a" and the first byte of two.
+    assert len(example.inputs) == 2
+    assert example.reference == "\u00e4b"
+    assert not example.output.startswith("a")
 
 
 def test_a_folder_without_a_run_says_so(tmp_path, registrations):

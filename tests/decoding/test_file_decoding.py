@@ -1,5 +1,7 @@
 import io
 import json
+import os
+import pathlib
 import threading
 
 import pytest
@@ -30,8 +32,9 @@ def expected(decoder):
     return [found[texts.index(text)] if text else [] for text in TEXTS]
 
 
-def _job(decoder, **options):
-    return file_decoding.Job(decoder=decoder, checkpoints=["ckpt-2"], **options)
+def _job(decoder, weights="weights", **options):
+    checkpoints = {"ckpt-2": weights}
+    return file_decoding.Job(decoder=decoder, checkpoints=checkpoints, **options)
 
 
 def _lines(content=CONTENT):
@@ -130,10 +133,26 @@ def test_a_journal_of_other_inputs_is_begun_anew(decoder, tmp_path, caplog):
     assert "is of other inputs" in caplog.text
 
 
+def test_a_journal_of_other_weights_is_begun_anew(
+    decoder, tmp_path, monkeypatch, caplog
+):
+    with monkeypatch.context() as patch:
+        _stopping(patch, 2)
+        with pytest.raises(_StoppedError):
+            _decode(decoder, tmp_path / "out.txt")
+    caplog.set_level("WARNING")
+
+    _decode(decoder, tmp_path / "out.txt", weights="others")  # of the same name
+
+    assert "another checkpoint" in caplog.text
+
+
 def test_a_split_goes_on_too(decoder, digits_dir, tmp_path, monkeypatch):
     def decode():
-        return file_decoding.split_to_file(
-            _job(decoder), Split.EVAL, digits_dir, None, str(target)
+        return list(
+            file_decoding.split_to_file(
+                _job(decoder), Split.EVAL, digits_dir, None, str(target)
+            )
         )
 
     target = tmp_path / "split.txt"
@@ -149,7 +168,10 @@ def test_a_split_goes_on_too(decoder, digits_dir, tmp_path, monkeypatch):
     outputs = [(example.reference, example.output) for example in examples]
     assert [(example.reference, example.output) for example in again] == outputs
     stream = io.StringIO()
-    file_decoding.split_to_stream(_job(decoder), Split.EVAL, digits_dir, None, stream)
+    found = file_decoding.split_to_stream(
+        _job(decoder), Split.EVAL, digits_dir, None, stream
+    )
+    assert len(list(found)) == 60
     assert stream.getvalue() == whole
 
 
@@ -164,6 +186,20 @@ def test_files_of_a_folder_are_named(decoder, tmp_path):
 
     names = [line.split("\t")[0] for line in stream.getvalue().splitlines()]
     assert names == [f"{tmp_path}/a", f"{tmp_path}/b"]
+
+
+def test_names_of_files_need_not_be_utf8(decoder, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / os.fsdecode(b"\xff.txt")).touch()
+    lines = input_lines.of_file(str(folder))
+
+    for output_format in OutputFormat:
+        target = str(tmp_path / output_format)
+        job = _job(decoder, names_inputs=True, output_format=output_format)
+        file_decoding.lines_to_file(job, lines, target)
+
+        assert f"{folder}/\ufffd.txt" in pathlib.Path(target).read_text()
 
 
 def test_a_stream_is_answered_as_it_comes(decoder, tmp_path):
@@ -196,6 +232,18 @@ def _recorded(decoder, groups, answers):
 
     file_decoding.lines_to_stream(_job(decoder), record(), answers)
     return seen
+
+
+def test_a_stream_that_breaks_gives_the_lines_before():
+    def stream():
+        yield b"1\n"
+        raise OSError("the device is gone")
+
+    found = []
+    with pytest.raises(OSError, match="device is gone"):
+        found.extend(input_lines.of_stream(stream()))
+
+    assert found == [[input_lines.Line(0, "1")]]
 
 
 def test_lines_that_wait_are_decoded_together():

@@ -1,3 +1,5 @@
+import dataclasses
+
 import matplotlib.image
 import numpy as np
 import pytest
@@ -32,14 +34,36 @@ def test_classes_come_with_a_picture_of_their_confusions(tmp_path, registrations
 
 def test_outputs_are_on_lines_of_their_own(tmp_path, registrations):
     predictions = Predictions(
-        outputs=["a\nb", "c"], references=[["d\td", "e\n"], ["c"]]
+        outputs=["a\nb", "c\r"], references=[["d\td", "e\n"], ["c"]]
     )
     evaluated = Evaluated(_results("copy_digits", extra_length=3), predictions)
 
     evaluation_folder.write(evaluated, str(tmp_path), vocab_dir=str(tmp_path))
 
     path = tmp_path / "dev" / "ckpt-5.extra_length=3" / "copy_digits.tsv"
-    assert path.read_text() == "d d\te \ta b\nc\tc\n"
+    assert path.read_text() == "d d\te \ta b\nc\tc \n"
+
+
+def test_evaluations_of_different_things_are_kept_apart(tmp_path, registrations):
+    results = _results("copy_digits")
+    changed = [
+        {},
+        {"max_batches": 2},
+        {"checkpoint": "average.ckpt-5"},
+        {"decode_options": {"allowed_outputs": ("a/b",)}},
+        {"decode_options": {"allowed_outputs": ("a", "b" * 300)}},
+    ]
+
+    for changes in changed:
+        evaluated = Evaluated(
+            dataclasses.replace(results, **changes), Predictions.of_pairs([("a", "b")])
+        )
+        evaluation_folder.write(evaluated, str(tmp_path), vocab_dir=str(tmp_path))
+
+    folders = sorted(folder.name for folder in (tmp_path / "dev").iterdir())
+    assert folders[0] == "average.ckpt-5" and folders[1] == "ckpt-5"
+    assert folders[-1] == "ckpt-5.max_batches=2"
+    assert len(folders) == len(list((tmp_path / "summaries").iterdir())) == 5
 
 
 @pytest.mark.parametrize("size", [2, 10, 60])

@@ -128,6 +128,17 @@ def test_only_the_files_of_one_checkpoint_are_deleted(tmp_path):
     assert len(list(tmp_path.iterdir())) == 3
 
 
+def test_checkpoints_of_other_numbers_have_other_fingerprints(tmp_path):
+    for name, value in (("ckpt-1", 1.0), ("ckpt-2", 2.0), ("ckpt-3", 1.0)):
+        tf.train.Checkpoint(x=tf.Variable(value)).write(str(tmp_path / name))
+
+    first, second, third = (
+        checkpoint_files.fingerprint(str(tmp_path / f"ckpt-{n}")) for n in (1, 2, 3)
+    )
+
+    assert first == third != second
+
+
 def test_a_second_name_does_not_change_with_the_first(tmp_path):
     first, second = tmp_path / "a", tmp_path / "b"
     first.write_text("old")
