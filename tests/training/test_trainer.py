@@ -163,6 +163,7 @@ def test_choices_without_room_are_recorded(
     assert any(re.search(r" \| drop_rate 0\.\d+ \| ", line) for line in lines)
 
 
+@pytest.mark.slow
 def test_a_model_without_experts_trains(digits_dir, tmp_path):
     hparams = dataclasses.replace(
         registry.HPARAMS.get("transformer_tiny")(),

@@ -229,8 +229,8 @@ def test_sizes_of_batches_may_differ_by_problem(build):
     trainer = build(problem_batch_sizes="reverse_digits:32")
 
     usual, smaller = (
-        max(bucket.batch_size for bucket in trainer._sources[name].batches.shapes())
-        for name in PROBLEMS
+        max(bucket.batch_size for bucket in source.batches._batches.shapes())
+        for source in map(trainer._sources.get, PROBLEMS)
     )
     assert usual == 2 * smaller
 
