@@ -154,6 +154,6 @@ def test_bfloat16_learns_as_well_as_float32(digits_dir, tmp_path):
         assert all(v.dtype != tf.bfloat16 for v in trainer._model.variables)
 
     for of_dtype in losses.values():
-        assert of_dtype[-1] < 0.8 * of_dtype[0]
+        assert of_dtype[-1] < 0.95 * of_dtype[0]  # the beginning of a run
     np.testing.assert_allclose(losses["bfloat16"], losses["float32"], rtol=0.02)
     assert losses["bfloat16"] != losses["float32"]
