@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from t2t_mm import hparam, hparam_range
+from t2t_mm import config_fields, hparam, hparam_range
 from t2t_mm.bin import flags as common
 from t2t_mm.training import schedules
 
@@ -124,7 +124,7 @@ def _ranges(
 ) -> dict[str, hparam_range.Range]:
     """Returns what is searched; refuses flags that would fix it."""
     ranges = hparam_range.resolve(values.hparams_range, hparams_cls)
-    given = hparam.parse_overrides(values.hparams, hparams_cls)
+    given = config_fields.parse_overrides(values.hparams, hparams_cls)
     if values.mixing is not None:
         given["mixing"] = values.mixing
     twice = sorted(given.keys() & ranges.keys())

@@ -7,7 +7,7 @@ from typing import Any
 
 from absl import flags
 
-from t2t_mm import hparam, registry
+from t2t_mm import gin_settings, hparam, registry
 from t2t_mm.bin import flags as common
 from t2t_mm.bin import search_flags, t2t_datagen, warm_start_flags
 from t2t_mm.training import schedules
@@ -325,7 +325,7 @@ def _make_distribution(config: RunConfig) -> Any:
 def _settings(values: flags.FlagValues) -> tuple[hparam.HParams, RunConfig]:
     """Returns hparams and run options: gin first, then --hparams, then flags."""
     hparams_cls = type(registry.HPARAMS.get(values.hparams_set)())
-    bound = hparam.read_gin(
+    bound = gin_settings.read_gin(
         {values.hparams_set: hparams_cls, RunConfig.__name__: RunConfig},
         values.gin_file,
         values.gin_bindings,

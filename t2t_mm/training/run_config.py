@@ -3,7 +3,7 @@
 import dataclasses
 import re
 
-from t2t_mm import hparam
+from t2t_mm import config_fields
 
 STRATEGIES = ("auto", "one", "mirrored", "multi_worker", "tpu")
 _LARGEST_SEED = 2**31 - 1  # what an int32 holds
@@ -78,7 +78,7 @@ class RunConfig:
         Raises:
           ValueError: naming the field, its value and what is allowed.
         """
-        hparam.check_types(self)
+        config_fields.check_types(self)
         for field in (
             "train_steps",
             "save_every_steps",
