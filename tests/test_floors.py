@@ -45,7 +45,7 @@ MAY_IMPORT = {
     "evaluation": {"ground", "data", "evaluation"},
     "decoding": BOTH_TOWERS | {"runs", "evaluation", "decoding"},
     "training": BOTH_TOWERS | {"runs", "evaluation", "decoding", "training"},
-    "search": {"ground", "training", "search"},
+    "search": {"ground", "runs", "training", "search"},
     "python": set(ROOMS) - {"reporting", "problems", "hparams", "bin", "search"},
     "reporting": set(ROOMS) - {"problems", "hparams", "bin", "search"},
     "problems": {"ground", "data", "problems"},
