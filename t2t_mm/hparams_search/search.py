@@ -22,6 +22,7 @@ from optuna.trial import FrozenTrial, TrialState
 from t2t_mm import hparam_range
 from t2t_mm.hparam_range import Range
 from t2t_mm.hparams_search import results, trial_run
+from t2t_mm.runs import folder_lock
 from t2t_mm.training.watched_metric import WatchedMetric
 
 JOURNAL_FILE = "search.journal"
@@ -69,8 +70,14 @@ def run(search: Search, output_dir: str) -> str:
     Trials that were interrupted are finished first.
 
     Raises:
+      BlockingIOError: if another process searches in `output_dir`.
       ValueError: if another search is in `output_dir`, or trial after trial fails.
     """
+    with folder_lock.held(output_dir):
+        return _run(search, output_dir)
+
+
+def _run(search: Search, output_dir: str) -> str:
     study = _open_study(search, output_dir)
     previous = signal.signal(signal.SIGTERM, _interrupt)
     try:

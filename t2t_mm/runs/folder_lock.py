@@ -1,4 +1,4 @@
-"""One trainer at a time in an output folder.
+"""One trainer, or one search, at a time in an output folder.
 
 The kernel keeps the lock and lets go of it when its holder ends, in whatever way. The
 file stays; what it says about the holder counts while the lock is held. Who only reads
@@ -33,9 +33,9 @@ def held(output_dir: str) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise BlockingIOError(
-                f"'{output_dir}' must have one trainer at a time, and {_holder(file)} "
-                "is at work in it. Wait for it, stop it, or choose another "
-                "--output_dir."
+                f"'{output_dir}' must have one trainer or search at a time, and "
+                f"{_holder(file)} is at work in it. Wait for it, stop it, or choose "
+                "another --output_dir."
             ) from None
         except OSError as error:
             logging.warning(

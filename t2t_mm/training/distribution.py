@@ -12,6 +12,7 @@ import functools
 import glob
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -198,7 +199,8 @@ class Distribution:
             raise
 
     def _lost(self, error: tf.errors.OpError) -> str:
-        lines = [line for line in str(error.message).splitlines() if line]
+        text = re.sub(r"\{\{.*?\}\} ?", "", error.message)  # names of its functions
+        lines = [line for line in text.splitlines() if line]
         reasons = [line for line in lines if line.startswith("Collective ops")]
         first = "" if self.is_chief else ": first that of worker 0, which alone writes"
         return (

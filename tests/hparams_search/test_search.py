@@ -8,6 +8,7 @@ import pytest
 
 from t2t_mm.hparam_range import Range
 from t2t_mm.hparams_search import results, search, trial_run
+from t2t_mm.runs import folder_lock
 from t2t_mm.training import watched_metric
 
 # A trainer that takes no time: its loss is the square of the rate, halved at step 2.
@@ -155,6 +156,12 @@ def test_another_search_in_the_folder_is_refused(folder):
     # Longer trials do not compare with those that are there.
     with pytest.raises(ValueError, match="flags:  -> --train_steps=7"):
         search.run(_search(2, arguments=["--train_steps=7"]), str(folder))
+
+
+def test_a_second_search_at_a_time_is_refused(folder):
+    with folder_lock.held(str(folder)):
+        with pytest.raises(BlockingIOError, match="one trainer or search at a time"):
+            search.run(_search(1), str(folder))
 
 
 def test_numbers_of_optuna_stand_for_values():
