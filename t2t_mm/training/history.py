@@ -13,7 +13,6 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-import tensorflow as tf
 from absl import logging
 
 from t2t_mm import hparam
@@ -44,7 +43,7 @@ class History:
           first_step: what was recorded after it is dropped.
         """
         self._output_dir = output_dir
-        self._writers: dict[str, tf.summary.SummaryWriter] = {}
+        self._writers: dict[str, Any] = {}
         self._path = os.path.join(output_dir, METRICS_FILE)
         for line in _lines(output_dir):
             is_later = line.step is not None and line.step > first_step
@@ -72,6 +71,8 @@ class History:
         self, step: int, problem: str, split: str, values: Mapping[str, Any]
     ) -> None:
         """Records values of one problem; lists in nested ones become histograms."""
+        import tensorflow as tf  # late: reading a record needs none
+
         with self.summaries(step, split):
             for name, value in values.items():
                 if not isinstance(value, dict):
@@ -95,6 +96,8 @@ class History:
         self, step: int, split: str
     ) -> contextlib.AbstractContextManager[object]:
         """Sends what `tf.summary` is given in a context to TensorBoard."""
+        import tensorflow as tf  # late: reading a record needs none
+
         if split not in self._writers:
             folder = os.path.join(self._output_dir, SUMMARIES, split)
             self._writers[split] = tf.summary.create_file_writer(folder)
@@ -114,6 +117,7 @@ def write_hparams(hparams: hparam.HParams, output_dir: str) -> None:
 
     They lie beside the metrics of dev, so the table has these too.
     """
+    import tensorflow as tf  # late: reading a record needs none
     from tensorboard.plugins.hparams import api  # late: it takes a while
 
     values = {
