@@ -13,26 +13,26 @@ same inputs, in turns in one process:
     uncached        the whole model again for every symbol, on all positions, as
                     Tensor2Tensor did; the encoder runs once, there it did not
 
-Prints a table with the ratio to what others reached (`decoding_cases.py`) and JSON:
-medians, spreads, what the first call took, and the bytes of the cache. `--lengths`
-gives the time of a position by the length of the output. `--first_output` starts a new
-process for a saved run, and says what the first output took.
+Says how many `times` as fast that is as what others reached (`decoding_cases.py`), what
+the first call took, and how large the cache is and should be. `--lengths` gives the
+time of a position by the length of the output. `--first_output` starts a new process
+for a saved run, and says what the first output took. Gates are as they begin, so that
+all positions choose the same experts, as when Tensor2Tensor was measured;
+`--spread_gates` gives them random weights.
 """
 
 import argparse
+import functools
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
 import tensorflow as tf
 
-from benchmarks import decoding_cases
+from benchmarks import decoding_cases, measure
 from benchmarks.decoding_cases import CASES, PROBLEM
 from t2t_mm import registry
 from t2t_mm.decoding import compiled_search, searcher
@@ -102,31 +102,6 @@ def make_side(model: Model, side: str, length: int, beam_size: int) -> Decode:
     )
 
 
-def measure(
-    functions: dict[str, Decode], features: dict[str, tf.Tensor], repeats: int
-) -> dict[str, dict[str, float]]:
-    """Returns seconds of each function: of the first call, median and spread."""
-    first: dict[str, float] = {}
-    seconds: dict[str, list[float]] = {name: [] for name in functions}
-    for name, function in functions.items():
-        start = time.perf_counter()
-        function(features).numpy()
-        first[name] = time.perf_counter() - start
-    for _ in range(repeats):
-        for name, function in functions.items():
-            start = time.perf_counter()
-            function(features).numpy()
-            seconds[name].append(time.perf_counter() - start)
-    return {
-        name: {
-            "first_call": first[name],
-            "median": statistics.median(times),
-            "spread": max(times) / min(times),
-        }
-        for name, times in seconds.items()
-    }
-
-
 def cache_bytes(model: Model, features: dict[str, tf.Tensor], length: int) -> int:
     """Returns the bytes of the state that decoding begins with."""
     encoded = model.encode(features, problem=PROBLEM).embedded
@@ -135,44 +110,53 @@ def cache_bytes(model: Model, features: dict[str, tf.Tensor], length: int) -> in
 
 
 def measure_case(
-    name: str, lengths: Sequence[int], arguments: argparse.Namespace
-) -> list[dict[str, Any]]:
-    """Returns an entry for each length and side."""
+    name: str, length: int, arguments: argparse.Namespace
+) -> list[dict[str, str | float | None]]:
+    """Returns a row for each side."""
     case = CASES[name]
     model = decoding_cases.make_model(case, spread_gates=arguments.spread_gates)
     features = decoding_cases.make_features(
         model, case.vocab_size, arguments.batch, _INPUT_LENGTH
     )
-    entries = []
-    for length in lengths:
-        sides = {
-            side: make_side(model, side, length, arguments.beam_size)
-            for side in arguments.sides.split(",")
-        }
-        sizes = (arguments.batch, _INPUT_LENGTH, length)
-        about = {
-            "case": name,
-            "million_parameters": decoding_cases.million_parameters(model),
-            "length": length,
-            "cache_bytes": cache_bytes(model, features, length),
-            "cache_bytes_computed": decoding_cases.computed_cache_bytes(model, *sizes),
-        }
-        for side, times in measure(sides, features, arguments.repeats).items():
-            speed = arguments.batch * length / times["median"]
-            reference = case.references.get(side.removesuffix("_plain"))
-            entries.append(
-                about
-                | {"side": side, "tokens_per_second": speed, "seconds": times}
-                | {"milliseconds_per_position": 1000 * times["median"] / length}
-            )
-            if reference is not None:
-                entries[-1] |= {
-                    "ratio": speed / reference.tokens_per_second,
-                    "ratio_wanted": reference.factor,
-                    "reference": reference.tokens_per_second,
-                    "reference_source": reference.source,
-                }
-    return entries
+    sides = {
+        side: functools.partial(
+            _fetch, make_side(model, side, length, arguments.beam_size), features
+        )
+        for side in arguments.sides.split(",")
+    }
+    first = measure.in_turns(sides, repeats=1, warm_ups=0)
+    timings = measure.in_turns(sides, repeats=arguments.repeats)
+    sizes = (arguments.batch, _INPUT_LENGTH, length)
+    computed = decoding_cases.computed_cache_bytes(model, *sizes)
+    rows = []
+    for side, timing in timings.items():
+        speed = arguments.batch * length / timing.median
+        reference = case.references.get(side.removesuffix("_plain"))
+        rows.append(
+            {
+                "case": name,
+                "parameters_m": measure.rounded(
+                    decoding_cases.million_parameters(model)
+                ),
+                "side": side,
+                "length": length,
+                "tokens_per_s": measure.rounded(speed),
+                "reference": reference and reference.tokens_per_second,
+                "times": reference
+                and measure.rounded(speed / reference.tokens_per_second),
+                "goal": reference and reference.factor,
+                "position_ms": measure.rounded(1e3 * timing.median / length),
+                "spread_percent": timing.figures()["spread_percent"],
+                "first_call_s": measure.rounded(first[side].median),
+                "cache_mb": cache_bytes(model, features, length) / 1e6,
+                "cache_mb_computed": computed / 1e6,
+            }
+        )
+    return rows
+
+
+def _fetch(decode: Decode, features: dict[str, tf.Tensor]) -> None:
+    decode(features).numpy()
 
 
 _FIRST_OUTPUT = """
@@ -223,27 +207,6 @@ def first_output(name: str) -> dict[str, float]:
     return json.loads(done.stdout)
 
 
-def as_table(entries: Sequence[dict[str, Any]]) -> str:
-    """Returns entries as lines of equal columns."""
-    lines = [
-        f"{'case':<17} {'side':<13} {'length':>6} {'tokens/s':>9} {'ms/pos.':>8} "
-        f"{'ratio':>6} {'wanted':>6} {'first s':>7} {'spread':>6} {'cache MB':>8}"
-    ]
-    for entry in entries:
-        ratio, wanted = entry.get("ratio"), entry.get("ratio_wanted")
-        lines.append(
-            f"{entry['case']:<17} {entry['side']:<13} {entry['length']:>6} "
-            f"{entry['tokens_per_second']:>9.0f} "
-            f"{entry['milliseconds_per_position']:>8.2f} "
-            f"{f'{ratio:.1f}' if ratio else '':>6} "
-            f"{f'{wanted:.0f}' if wanted else '':>6} "
-            f"{entry['seconds']['first_call']:>7.1f} "
-            f"{entry['seconds']['spread']:>6.2f} "
-            f"{entry['cache_bytes'] / 1e6:>8.2f}"
-        )
-    return "\n".join(lines)
-
-
 def main() -> None:
     """Measures what was asked for, and prints it."""
     parser = argparse.ArgumentParser(
@@ -263,14 +226,21 @@ def main() -> None:
     registry.import_registrations()
     registry.import_models()
     if arguments.first_output:
-        print(json.dumps(first_output(arguments.first_output), indent=2))
+        seconds = first_output(arguments.first_output)
+        measure.report([{"case": arguments.first_output, **seconds}])
         return
-    entries = []
-    for name in arguments.cases.split(","):
-        lengths = [int(length) for length in arguments.lengths.split(",")]
-        entries += measure_case(name, lengths, arguments)
-    print(json.dumps(entries, indent=2))
-    print(as_table(entries))
+    rows = [
+        row
+        for name in arguments.cases.split(",")
+        for length in arguments.lengths.split(",")
+        for row in measure_case(name, int(length), arguments)
+    ]
+    sources = {
+        f"{name} {side}": reference.source
+        for name, case in CASES.items()
+        for side, reference in case.references.items()
+    }
+    measure.report(rows, sources=sources)
 
 
 if __name__ == "__main__":
