@@ -227,7 +227,8 @@ def main() -> None:
     registry.import_models()
     if arguments.first_output:
         seconds = first_output(arguments.first_output)
-        measure.report([{"case": arguments.first_output, **seconds}])
+        figures = {f"{part}_s": measure.rounded(s) for part, s in seconds.items()}
+        measure.report([{"case": arguments.first_output, **figures}])
         return
     rows = [
         row
