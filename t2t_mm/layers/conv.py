@@ -178,7 +178,8 @@ class SeparableConv(tf.Module):
     def _mix(self, x: tf.Tensor) -> tf.Tensor:
         kernel = tf.convert_to_tensor(self.pointwise_kernel)
         if self._groups == 1:
-            return core.matmul_last_axis(x, kernel[0])
+            # Not `kernel[0]`: its gradient copies that of the product.
+            return core.matmul_last_axis(x, tf.squeeze(kernel, 0))
         parts = tf.split(x, self._groups, axis=-1)
         mixed = [core.matmul_last_axis(p, kernel[j]) for j, p in enumerate(parts)]
         return tf.concat(mixed, -1)
