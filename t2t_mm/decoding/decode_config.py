@@ -42,6 +42,7 @@ class DecodeConfig:
       alpha: with beams, the larger, the longer the outputs; 0 for plain probability.
       return_beams: give all beams, the best first, not the best alone.
       write_beam_scores: write the score of each output beside it.
+      return_attention: give the best output's attention to the encoded input.
       sampling_method: "argmax" for the most likely, "random" for samples.
       sampling_temp: of samples; below 1 the likely gets likelier.
       sampling_keep_top_k: sample only from so many of the most likely ids; 0 for all.
@@ -69,6 +70,7 @@ class DecodeConfig:
     alpha: float = 0.6
     return_beams: bool = False
     write_beam_scores: bool = False
+    return_attention: bool = False
     sampling_method: str = "argmax"
     sampling_temp: float = 1.0
     sampling_keep_top_k: int = 0

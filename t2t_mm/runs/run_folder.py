@@ -206,6 +206,27 @@ def _specs_from_json(problems: Mapping[str, Any]) -> dict[str, dict[str, Feature
     }
 
 
+def check_same_vocabularies(description: RunDescription, other_dir: str) -> None:
+    """Checks that what two runs call a vocabulary is the same in both.
+
+    A folder without a run says nothing about vocabularies, and passes.
+
+    Raises:
+      ValueError: if one has other contents.
+    """
+    if not exists(other_dir):
+        return
+    others = read(other_dir).vocabularies
+    for name, expected in description.vocabularies.items():
+        if (found := others.get(name, expected)) != expected:
+            raise ValueError(
+                f"The vocabulary '{name}' of the run in '{other_dir}' has SHA-256 "
+                f"{found[:16]}..., that of the run to decode with {expected[:16]}...: "
+                "the same ids mean other words. Use checkpoints of runs on the same "
+                "data."
+            )
+
+
 def check_vocabularies(description: RunDescription, data_dir: str) -> None:
     """Checks that `data_dir` has the vocabularies that the model was trained with.
 

@@ -332,7 +332,18 @@ def make_distribution(strategy: str, num_devices: int) -> Distribution:
         return _multi_worker(num_devices)
     if strategy == "one":
         return Distribution()
-    return Distribution(tf.distribute.MirroredStrategy(_devices(num_devices)))
+    return Distribution(_mirrored_strategy(tuple(_devices(num_devices))))
+
+
+@functools.cache
+def _mirrored_strategy(devices: tuple[str, ...]) -> tf.distribute.Strategy:
+    """Returns the strategy of a process over some devices, always the same one.
+
+    Strategies number their collective operations from the same number on. TensorFlow
+    takes equal numbers for one operation, and those of a second strategy for ones with
+    a wrong shape: it would end the second run of a process, as in a search.
+    """
+    return tf.distribute.MirroredStrategy(devices)
 
 
 def _choose_strategy(num_devices: int) -> str:
