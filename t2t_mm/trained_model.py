@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import tensorflow as tf
 
-from t2t_mm import hparam, registry
+from t2t_mm import config_fields, registry
 from t2t_mm import model as model_lib
 from t2t_mm import problem as problem_lib
 from t2t_mm.data import pipeline, vocabulary
@@ -277,7 +277,7 @@ class TrainedModel:
 
 
 def _config(options: Mapping[str, Any]) -> DecodeConfig:
-    return DecodeConfig(**hparam.check_names(options, DecodeConfig))
+    return DecodeConfig(**config_fields.check_names(options, DecodeConfig))
 
 
 def _raw_inputs(problem: problem_lib.Problem, inputs: Iterable[Any]) -> list[Any]:

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from t2t_mm import hparam
+from t2t_mm import config_fields
 
 SAMPLING_METHODS = ("argmax", "random")
 _FILES = "outputs go to --decode_to_file or standard output"
@@ -92,7 +92,7 @@ class DecodeConfig:
         Raises:
           ValueError: naming the field, its value and what is allowed.
         """
-        hparam.check_types(self)
+        config_fields.check_types(self)
         self._check_ranges()
         if self.sampling_method not in SAMPLING_METHODS:
             raise ValueError(
@@ -195,4 +195,4 @@ def parse(text: str) -> DecodeConfig:
         name = part.partition("=")[0].strip()
         if name in _OTHERS:
             raise ValueError(f"There is no `{name}` in decoding: {_OTHERS[name]}.")
-    return DecodeConfig(**hparam.parse_overrides(text, DecodeConfig))
+    return DecodeConfig(**config_fields.parse_overrides(text, DecodeConfig))

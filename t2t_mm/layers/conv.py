@@ -27,33 +27,57 @@ def depthwise_conv_sequence(
     Returns:
       `[batch, length, channels]`.
     """
+    kernel = tf.cast(kernel, x.dtype)
+    if not compilation.is_for_xla():
+        return depthwise_by_folding(
+            x, kernel, dilation_rate=dilation_rate, causal=causal
+        )
     span = (kernel.shape[0] - 1) * dilation_rate
     front = span if causal else span // 2
     padded = tf.pad(x, [[0, 0], [front, span - front], [0, 0]])
-    kernel = tf.cast(kernel, x.dtype)
-    if compilation.is_for_xla():
-        return _depthwise_by_shifts(padded, kernel, dilation_rate)
-    return _depthwise_by_folding(padded, kernel, dilation_rate)
+    return depthwise_by_shifts(padded, kernel, dilation_rate)
 
 
-def _depthwise_by_folding(
-    padded: tf.Tensor, kernel: tf.Tensor, dilation_rate: int
+def depthwise_by_folding(
+    x: tf.Tensor, kernel: tf.Tensor, *, dilation_rate: int, causal: bool
 ) -> tf.Tensor:
-    """Folds the dilation into the width of an image and convolves down its height."""
-    kernel_size, channels = kernel.shape
-    length = tf.shape(padded)[1] - (kernel_size - 1) * dilation_rate
-    to_multiple = -tf.shape(padded)[1] % dilation_rate
-    padded = tf.pad(padded, [[0, 0], [0, to_multiple], [0, 0]])
+    """Folds the dilation into the width of an image and convolves down its height.
+
+    On `[16, 1024, 512]`, two cores and without XLA, forward and backward of 3 taps take
+    15 ms; with the padding as an operation of its own it is 32 ms, as shifts 92 ms.
+    """
+    length, channels = tf.shape(x)[1], x.shape[2]
+    to_multiple = -length % dilation_rate
+    # Neither costs anything if there is nothing to do, nor do their gradients.
+    padded = tf.pad(x, [[0, 0], [0, to_multiple], [0, 0]])
     # [batch, length, channels] -> [batch, length / dilation, dilation, channels]
-    folded = tf.reshape(padded, [tf.shape(padded)[0], -1, dilation_rate, channels])
-    convolved = tf.nn.depthwise_conv2d(
-        folded, kernel[:, None, :, None], strides=[1, 1, 1, 1], padding="VALID"
+    folded = tf.reshape(padded, [tf.shape(x)[0], -1, dilation_rate, channels])
+    rows = kernel.shape[0] - 1
+    front = rows if causal else rows // 2
+    is_same = not causal and _likes_same_padding(x.shape[1], rows, dilation_rate)
+    convolved = tf.raw_ops.DepthwiseConv2dNative(
+        input=folded,
+        filter=kernel[:, None, :, None],
+        strides=[1, 1, 1, 1],
+        padding="SAME" if is_same else "EXPLICIT",
+        explicit_paddings=[] if is_same else [0, 0, front, rows - front, 0, 0, 0, 0],
     )
-    unfolded = tf.reshape(convolved, [tf.shape(padded)[0], -1, channels])
-    return unfolded[:, :length]
+    unfolded = tf.reshape(convolved, [tf.shape(x)[0], -1, channels])
+    return tf.slice(unfolded, [0, 0, 0], [-1, length, channels])
 
 
-def _depthwise_by_shifts(
+def _likes_same_padding(length: int | None, rows: int, dilation_rate: int) -> bool:
+    """Returns whether padding by the name of SAME is faster than by its amounts.
+
+    They have different kernels for the gradients. 15 taps forward and backward: where
+    the folded length is below the kernel's, at `[16, 32, 512]` and dilation 8, SAME
+    takes 4.7 ms and EXPLICIT 1.9 ms; else, at `[16, 1024, 128]` and dilation 4, 4.9 ms
+    and 7.9 ms, and without dilation at `[16, 32, 512]` 1.4 ms and 1.7 ms.
+    """
+    return dilation_rate == 1 or (length or 0) > (rows + 1) * dilation_rate
+
+
+def depthwise_by_shifts(
     padded: tf.Tensor, kernel: tf.Tensor, dilation_rate: int
 ) -> tf.Tensor:
     """Sums shifted copies; XLA:CPU fuses this and is far slower on convolution ops."""
@@ -154,7 +178,8 @@ class SeparableConv(tf.Module):
     def _mix(self, x: tf.Tensor) -> tf.Tensor:
         kernel = tf.convert_to_tensor(self.pointwise_kernel)
         if self._groups == 1:
-            return core.matmul_last_axis(x, kernel[0])
+            # Not `kernel[0]`: its gradient copies that of the product.
+            return core.matmul_last_axis(x, tf.squeeze(kernel, 0))
         parts = tf.split(x, self._groups, axis=-1)
         mixed = [core.matmul_last_axis(p, kernel[j]) for j, p in enumerate(parts)]
         return tf.concat(mixed, -1)
@@ -315,7 +340,7 @@ class ConvStep(tf.Module):
           rng: not used; here so that steps and blocks of steps can take turns.
         """
         del rng
-        return self.layer_norm(self.conv(core.apply_mask(tf.nn.relu(x), mask)))
+        return self.layer_norm(self.conv(core.relu(x, mask)))
 
     def init_cache(self, batch: tf.Tensor, dtype: tf.DType = tf.float32) -> tf.Tensor:
         """Returns the past of an empty sequence `[batch, cache_length, input_size]`."""

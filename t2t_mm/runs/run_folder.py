@@ -21,7 +21,7 @@ from typing import Any
 
 from absl import logging
 
-from t2t_mm import __version__, hparam, problem, registry
+from t2t_mm import __version__, config_fields, hparam, problem, registry
 from t2t_mm.data import class_targets
 from t2t_mm.features import FeatureSpec, SpaceId
 
@@ -184,7 +184,7 @@ def read(output_dir: str) -> RunDescription:
 def _read_hparams(name: str, values: Mapping[str, Any]) -> hparam.HParams:
     """Returns hparams of the type of a set; fields that are younger have defaults."""
     hparams_cls = type(registry.HPARAMS.get(name)())
-    unknown = sorted(values.keys() - hparam.field_types(hparams_cls).keys())
+    unknown = sorted(values.keys() - config_fields.field_types(hparams_cls).keys())
     if unknown:
         raise ValueError(
             f"{hparams_cls.__name__} of this t2t_mm, {__version__}, has no "
