@@ -10,8 +10,8 @@ same inputs, in turns in one process:
     greedy, beam    the search of t2t-decoder, compiled by XLA for the shape
     greedy_plain, beam_plain
                     the same in the plain graph, in which the first batches are decoded
-    uncached        the whole model again for every symbol, on all positions, as
-                    Tensor2Tensor did; the encoder runs once, there it did not
+    uncached        the whole model again for every symbol, encoder included, on all
+                    positions, as Tensor2Tensor did
 
 Says how many `times` as fast that is as what others reached (`decoding_cases.py`), what
 the first call took, and how large the cache is and should be. `--lengths` gives the
