@@ -53,6 +53,8 @@ class HParams(config_fields.CheckedFields):
       hidden_size: depth of every position in the body.
       dropout: probability of zeroing a unit, in training only.
       activation_dtype: "float32" or "bfloat16"; variables and losses stay float32.
+      remat: do not keep what the layers of the body compute inside for the backward
+        pass, but compute it again there: less memory, a third to a half more time.
       shared_embedding_and_softmax_weights: one table for input, target and softmax.
       image_net: how pixels become positions. "xception": the paper's entry flow;
         "small": one 3x3 step and nothing else, as the first release for 32x32 pixels;
@@ -161,6 +163,7 @@ class HParams(config_fields.CheckedFields):
     hidden_size: int = 512
     dropout: float = 0.1
     activation_dtype: str = "float32"
+    remat: bool = False
     shared_embedding_and_softmax_weights: bool = False
     image_net: str = "xception"
     image_stem_filters: tuple[int, ...] = (32, 64)
