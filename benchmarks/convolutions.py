@@ -1,27 +1,24 @@
 """What the forms of a depthwise convolution cost, on sequences and on images.
 
-    python -m benchmarks.convolutions [--cases=1d_k3,2d_entry] [--modes=graph,xla] \
-        [--rounds=9] [--json=convolutions.json]
+    python -m benchmarks.convolutions [--cases=1d_k3,2d_entry_1] [--modes=graph,xla] \
+        [--repeats=9]
 
-All forms of a case run in turns in one process, so that other work on the machine hits
-them alike: forward alone, and forward with the gradients of input and kernel. Prints
-median milliseconds of both, and the least that memory allows for the second: input,
-gradient and results pass once each. `--list` prints the cases. Every form must compute
-what "layer" does, the one that the layers choose.
+All forms of a case take turns: forward alone, and forward with the gradients of input
+and kernel. "layer" is the form that the layers choose; the others must compute the
+same. The floor is what memory allows for the second: input, gradient and results pass
+once each. `--list` prints the cases.
 """
 
 import argparse
 import dataclasses
-import json
-import os
-import statistics
-import time
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from benchmarks import measure
 from t2t_mm.layers import compilation, conv, image_conv
 
 BYTES_PER_SECOND = 24e9  # of memory, two cores of the machine of docs/performance.md
@@ -192,40 +189,24 @@ def compiled(form: Form, *, backward: bool, xla: bool) -> Callable[..., Any]:
     return tf.function(run, jit_compile=xla or None, autograph=False)
 
 
-def measure(case: Case, *, xla: bool, rounds: int) -> dict[str, list[float]]:
-    """Returns the median seconds of each form, forward and with gradients."""
+def time_forms(case: Case, *, xla: bool, repeats: int) -> dict[str, measure.Timing]:
+    """Returns what each form took, by its name and "forward" or "both"."""
     random = np.random.default_rng(0)
     arguments = [
         tf.constant(random.normal(size=shape).astype(np.float32))
         for shape in (case.shape, case.kernel_shape, case.shape)
     ]
-    programs = {}
-    expected: list[np.ndarray] = []
+    sides, expected = {}, []
     for name, form in forms(case).items():
-        for backward in (False, True):
-            program = compiled(form, backward=backward, xla=xla)
-            try:
-                outputs = [output.numpy() for output in program(*arguments)]
-            except tf.errors.OpError:
-                continue  # TensorFlow has no kernel for it
-            programs[name, backward] = program
-            if backward:
-                expected = expected or outputs
-                _check(name, outputs, expected)
-    seconds: dict[tuple[str, bool], list[float]] = {key: [] for key in programs}
-    for _ in range(rounds):
-        for key, program in programs.items():
-            start = time.perf_counter()
-            program(*arguments)  # returns when it is done
-            seconds[key].append(time.perf_counter() - start)
-    medians = {key: statistics.median(values) for key, values in seconds.items()}
-    names = dict.fromkeys(name for name, _ in medians)
-    return {
-        name: [
-            medians.get((name, backward), float("nan")) for backward in (False, True)
-        ]
-        for name in names
-    }
+        forward, both = (
+            functools.partial(compiled(form, backward=backward, xla=xla), *arguments)
+            for backward in (False, True)
+        )
+        outputs = [output.numpy() for output in both()]
+        expected = expected or outputs
+        _check(name, outputs, expected)
+        sides |= {f"{name} forward": forward, f"{name} both": both}
+    return measure.in_turns(sides, repeats=repeats)
 
 
 def _check(
@@ -240,38 +221,26 @@ def _check(
 
 
 def main() -> None:
-    """Measures the cases and prints a table and JSON."""
+    """Measures the cases."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", default=",".join(CASES))
     parser.add_argument("--modes", default="graph,xla")
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--json", default="")
+    parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--list", action="store_true")
     arguments = parser.parse_args()
     if arguments.list:
         print("\n".join(f"{name:<18} {case}" for name, case in CASES.items()))
         return
-    results = []
+    rows = []
     for name in arguments.cases.split(","):
         case = CASES[name]
         for mode in arguments.modes.split(","):
-            medians = measure(case, xla=mode == "xla", rounds=arguments.rounds)
-            results.append({"case": name, "mode": mode, "seconds": medians})
-            print(_row(name, case, mode, medians), flush=True)
-    text = json.dumps(results)
-    if arguments.json:
-        with open(os.path.expanduser(arguments.json), "w", encoding="utf-8") as file:
-            file.write(text)
-    else:
-        print(text)
-
-
-def _row(name: str, case: Case, mode: str, medians: dict[str, list[float]]) -> str:
-    cells = "  ".join(
-        f"{form} {1e3 * forward:.2f} {1e3 * both:.2f}"
-        for form, (forward, both) in medians.items()
-    )
-    return f"{name:<18} {mode:<6} floor {1e3 * case.floor_seconds:.2f}  {cells}"
+            timings = time_forms(case, xla=mode == "xla", repeats=arguments.repeats)
+            floor = measure.rounded(1e3 * case.floor_seconds)
+            row = {"case": name, "mode": mode, "floor ms": floor}
+            medians = {k: measure.rounded(1e3 * t.median) for k, t in timings.items()}
+            rows.append(row | medians)
+    measure.report(rows)
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ def depthwise_conv_image(
     if kernel.shape[:2] == [1, 1]:
         return stride(x, strides) * kernel[0, 0, :, 0]
     # On [16, 28, 28, 128] forward and backward take 2.4 ms on two cores, or 31 ms as
-    # shifts, but under XLA 206 and 77 ms: benchmarks/convolutions.py.
+    # shifts, but under XLA 117 and 81 ms: benchmarks/convolutions.py.
     if compilation.is_for_xla() and tuple(strides) == (1, 1):
         return depthwise_by_shifts(_fully_padded(x, kernel.shape[:2], causal), kernel)
     x, padding = _padded(x, kernel.shape[:2], causal)
