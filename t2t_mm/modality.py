@@ -243,8 +243,8 @@ def _cross_entropy(
     """Returns the cross-entropy with soft targets, `[rows]`.
 
     Its gradient, the difference of the distributions, is written out. That passes over
-    the logits, the largest tensor of a step on text, half as often as the derived one
-    and takes 0.4 of its time.
+    the logits, the largest tensor of a step on text, less often than the derived one:
+    no faster on an idle machine (5.4 ms for 5.6), twice as fast on a busy one.
 
     Args:
       logits: `[rows, vocab_size]`.

@@ -74,8 +74,8 @@ def clip_by_global_norm(
     if largest == 0.0:
         return list(gradients), norm
     values = [g.values for g in gradients if g is not None]
-    # Most steps of a run need no clipping: they are spared a pass over all gradients,
-    # a twentieth of a step of `multimodel_t2t`.
+    # Steps that need no clipping are spared a pass over all gradients, which is 5 % of
+    # the processor time of a step of `multimodel_t2t`.
     clipped = iter(
         tf.cond(
             norm > largest,
