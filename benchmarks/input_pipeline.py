@@ -12,6 +12,7 @@ does nothing else. `photographs` is made for this: JPEG files of 299 x 299 pixel
 
 import argparse
 import io
+import itertools
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -67,7 +68,6 @@ class Parts:
         read = self._read()
         self.examples = sum(len(payloads) for payloads, _, _ in read)
         self._records = [tuple(map(tf.constant, arrays)) for arrays in read]
-        self._iterator = iter(self._batches.dataset())
         self._parse = tf.function(
             self._loader._parse,
             input_signature=[
@@ -86,8 +86,9 @@ class Parts:
         return sides
 
     def _take(self) -> None:
-        for _ in self._numbers:
-            next(self._iterator)
+        # From the start, so that nothing was prefetched while others had their turn.
+        for _ in itertools.islice(self._batches.dataset(), len(self._numbers)):
+            pass
 
     def _read(self) -> list[Any]:
         rows = [self._batches.rows(number) for number in self._numbers]
