@@ -210,11 +210,11 @@ class MultiModel(model.Model):
             x, state["mixer_attention"], position
         )
         x, merge = self.mixer_merge.step(
-            tf.concat([attended, x], axis=1), state["mixer_merge"]
+            tf.concat([attended, x], axis=1), state["mixer_merge"], position
         )
         caches = []
         for block, cache in zip(self.mixer_blocks, state["mixer_blocks"], strict=True):
-            x, cache = block.step(x, cache)
+            x, cache = block.step(x, cache, position)
             caches.append(cache)
         return x, state | {
             "mixer_attention": mixer_attention,

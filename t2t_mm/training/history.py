@@ -13,10 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-import tensorflow as tf
 from absl import logging
-from tensorboard.compat.proto import summary_pb2
-from tensorboard.plugins.scalar import summary_v2 as scalar_summary
 
 from t2t_mm import hparam
 from t2t_mm.features import Split
@@ -46,7 +43,7 @@ class History:
           first_step: what was recorded after it is dropped.
         """
         self._output_dir = output_dir
-        self._writers: dict[str, tf.summary.SummaryWriter] = {}
+        self._writers: dict[str, Any] = {}
         self._path = os.path.join(output_dir, METRICS_FILE)
         for line in _lines(output_dir):
             is_later = line.step is not None and line.step > first_step
@@ -74,6 +71,8 @@ class History:
         self, step: int, problem: str, split: str, values: Mapping[str, Any]
     ) -> None:
         """Records values of one problem; lists in nested ones become histograms."""
+        import tensorflow as tf  # late: reading a record needs none
+
         scalars = {}
         for name, value in values.items():
             of_layers = value if isinstance(value, dict) else {"": value}
@@ -99,6 +98,10 @@ class History:
 
         All at once: `tf.summary.scalar` takes 0.2 ms for each, this 0.02 ms.
         """
+        import tensorflow as tf  # late: reading a record needs none
+        from tensorboard.compat.proto import summary_pb2
+        from tensorboard.plugins.scalar import summary_v2 as scalar_summary
+
         summary = summary_pb2.Summary()
         for tag, value in scalars.items():
             summary.MergeFrom(scalar_summary.scalar_pb(tag, value))
@@ -109,6 +112,8 @@ class History:
         self, step: int, split: str
     ) -> contextlib.AbstractContextManager[object]:
         """Sends what `tf.summary` is given in a context to TensorBoard."""
+        import tensorflow as tf  # late: reading a record needs none
+
         if split not in self._writers:
             folder = os.path.join(self._output_dir, SUMMARIES, split)
             self._writers[split] = tf.summary.create_file_writer(folder)
@@ -128,6 +133,7 @@ def write_hparams(hparams: hparam.HParams, output_dir: str) -> None:
 
     They lie beside the metrics of dev, so the table has these too.
     """
+    import tensorflow as tf  # late: reading a record needs none
     from tensorboard.plugins.hparams import api  # late: it takes a while
 
     values = {

@@ -4,7 +4,7 @@ import tensorflow as tf
 
 import numpy_reference as reference
 import tiny_models
-from t2t_mm.layers import core
+from t2t_mm.layers import compilation, core
 
 RANDOM = np.random.default_rng(0)
 
@@ -73,6 +73,33 @@ def test_layer_norm_gradient_is_that_of_finite_differences(argument):
     np.testing.assert_allclose(gradient, expected, atol=1e-4)
 
 
+def test_layer_norm_of_centred_values_takes_no_mean():
+    norm = tiny_models.perturb(core.LayerNorm(7))
+    x, kernel = tf.constant(_random(2, 3, 5)), tf.Variable(_random(5, 7))
+
+    dy, variables = _random(2, 3, 7), [kernel, *norm.trainable_variables]
+
+    with tf.GradientTape(persistent=True) as tape:
+        expected = norm(core.matmul_last_axis(x, kernel))
+        y = norm(core.matmul_last_axis(x, core.centre(kernel)), is_centred=True)
+    found = [y, *tape.gradient(y, variables, dy)]
+    expected = [expected, *tape.gradient(expected, variables, dy)]
+
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_layer_norm_of_nothing_is_nothing():
+    norm = core.LayerNorm(7)
+
+    with tf.GradientTape() as tape:
+        y = norm(tf.zeros([0, 3, 7]))
+    gradients = tape.gradient(y, norm.trainable_variables)
+
+    assert y.shape == (0, 3, 7)
+    np.testing.assert_array_equal(gradients, np.zeros([2, 7]))
+
+
 def test_layer_norm_is_finite_where_all_channels_are_equal():
     norm = core.LayerNorm(5)
     x = tf.constant([[[0.0] * 5, [7.0] * 5]])
@@ -138,6 +165,19 @@ def test_masked_positions_become_zeros(trailing):
     np.testing.assert_array_equal(y[~mask], np.zeros_like(x[~mask]))
 
 
+def test_relu_of_padding_is_zero_and_has_no_gradient():
+    x = tf.constant([[[1.0], [-2.0], [3.0]], [[4.0], [5.0], [-6.0]]])
+    mask = tf.constant([[True, True, False], [True, False, False]])
+
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = core.relu(x, mask)
+    gradient = tape.gradient(y, x, 7.0 * tf.ones_like(x))
+
+    np.testing.assert_array_equal(y[:, :, 0], [[1, 0, 0], [4, 0, 0]])
+    np.testing.assert_array_equal(gradient[:, :, 0], [[7, 0, 0], [7, 0, 0]])
+
+
 def test_without_a_mask_nothing_changes():
     x = tf.constant(_random(2, 3, 5))
 
@@ -153,6 +193,11 @@ def test_compiled_layers_equal_eager_ones():
     def layers(x):
         return core.apply_mask(norm(dense(x)), mask)
 
-    compiled = tf.function(layers, jit_compile=True)(x)
+    @tf.function(jit_compile=True)
+    def compiled_layers(x):
+        with compilation.tracing_for_xla():
+            return layers(x)
+
+    compiled = compiled_layers(x)
 
     np.testing.assert_allclose(compiled, layers(x), atol=1e-5)

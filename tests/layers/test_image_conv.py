@@ -96,6 +96,47 @@ def test_image_conv_step_gradient_reaches_every_variable(separable):
         assert np.abs(gradient).max() > 0
 
 
+@pytest.mark.parametrize("form", FORMS[1:])
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("kernel_size", [(3, 3), (5, 1), (2, 4)])
+def test_depthwise_convolution_for_xla_equals_the_default_forward_and_backward(
+    kernel_size, causal, form
+):
+    arguments = _random(2, 5, 8, 3), _random(*kernel_size, 3, 1), _random(2, 5, 8, 3)
+
+    def convolve(x, kernel, dy):
+        with tf.GradientTape() as tape:
+            tape.watch([x, kernel])
+            y = image_conv.depthwise_conv_image(x, kernel, (1, 1), causal=causal)
+        return y, *tape.gradient(y, [x, kernel], dy)
+
+    arguments = [tf.constant(argument) for argument in arguments]
+    found = _in_form(convolve, form)(*arguments)
+
+    for one, other in zip(found, convolve(*arguments), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("strides", [(1, 1), (2, 1), (2, 2), (1, 3)])
+def test_strides_keep_the_first_of_every_few(strides, form):
+    x, rows, columns = _random(2, 5, 8, 1), *strides
+    dy = _random(*x[:, ::rows, ::columns].shape)
+
+    def take(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = image_conv.stride(x, strides)
+        return y, tape.gradient(y, x, tf.constant(dy))
+
+    y, gradient = _in_form(take, form)(tf.constant(x))
+
+    np.testing.assert_array_equal(y, x[:, ::rows, ::columns])
+    expected = np.zeros_like(x)
+    expected[:, ::rows, ::columns] = dy
+    np.testing.assert_array_equal(gradient, expected)
+
+
 def test_gradient_of_a_strided_pointwise_convolution_of_one_channel():
     step = image_conv.ImageConvStep(
         1,
@@ -307,6 +348,6 @@ def test_compiled_conv_res_equals_the_eager_one():
     x = tf.constant(_random(2, 6, 5, 3))
     mask = tf.sequence_mask([6, 3], 6)
 
-    compiled = tf.function(block, jit_compile=True)(x, mask)
+    compiled = _in_form(block, "compiled")(x, mask)
 
     np.testing.assert_allclose(compiled, block(x, mask), atol=1e-4)
