@@ -12,6 +12,7 @@ import argparse
 import sys
 
 from benchmarks import guard_pairs, measure
+from t2t_mm import registry
 
 MORE = 3  # times as many repeats where a first try was too slow
 
@@ -46,6 +47,8 @@ def main() -> int:
     if not makers:
         names = ", ".join(maker.__name__ for maker in guard_pairs.MAKERS)
         parser.error(f"--only must be part of one of {names}; got '{arguments.only}'.")
+    registry.import_registrations()
+    registry.import_models()
     rows = [check(make()) for make in makers]
     measure.report(rows)
     slow = [row for row in rows if not row["holds"]]

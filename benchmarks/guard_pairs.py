@@ -45,8 +45,6 @@ class Pair:
 
 def make_model(overrides: str = "") -> tuple[model.Model, dict[str, tf.Tensor]]:
     """Returns a small model from text to text, and a batch without padding."""
-    registry.import_registrations()
-    registry.import_models()
     spec = FeatureSpec(modality="symbol", vocab_size=VOCAB_SIZE, vocabulary="random")
     hparams = hparam.resolve("multimodel_tiny", overrides=overrides)
     net = registry.MODELS.get("multimodel")(

@@ -1,6 +1,8 @@
 import json
 
 import pytest
+import tensorflow as tf
+from tensorboard.backend.event_processing import event_file_loader
 
 from t2t_mm.features import Split
 from t2t_mm.training import history
@@ -95,3 +97,24 @@ def test_a_record_that_cannot_be_written_is_named(tmp_path):
 
     with pytest.raises(OSError, match=r"metrics.jsonl' cannot be written: Is a dir"):
         record.write(1, "copy", Split.TRAIN, {"loss": 1.0})
+
+
+def test_tensorboard_gets_scalars_and_histograms_under_their_tags(tmp_path):
+    record = history.History(str(tmp_path), first_step=0)
+    values = {"loss": 1.5, "gate_entropy": {"encoder": 0.25}, "load": {"mixer": [1, 3]}}
+
+    record.write(7, "copy", Split.TRAIN, values)
+    record.flush()
+
+    (path,) = (tmp_path / history.SUMMARIES / Split.TRAIN).glob("events.*")
+    events = list(event_file_loader.EventFileLoader(str(path)).Load())
+    written = {v.tag: (e.step, v) for e in events for v in e.summary.value}
+    kinds = {tag: v.metadata.plugin_data.plugin_name for tag, (_, v) in written.items()}
+    assert kinds == {
+        "copy/loss": "scalars",
+        "copy/gate_entropy/encoder": "scalars",
+        "copy/load/mixer": "histograms",
+    }
+    assert {step for step, _ in written.values()} == {7}
+    assert tf.make_ndarray(written["copy/loss"][1].tensor) == 1.5
+    assert tf.make_ndarray(written["copy/gate_entropy/encoder"][1].tensor) == 0.25
