@@ -1,154 +1,247 @@
-"""How much the decoder's cache saves: greedy decoding with it and without, and beams.
+"""How fast outputs are found: greedily, with beams, and by whole passes of the model.
 
-    python benchmarks/decoding.py [--hparams_set=multimodel_tiny] [--length=32]
+    python -m benchmarks.decoding [--cases=t2t_tiny,paper_like] [--sides=greedy,beam]
+    python -m benchmarks.decoding --cases=multimodel_tiny --lengths=64,128,512
+    python -m benchmarks.decoding --first_output=transformer_tiny
 
-All sides produce the same number of ids with the same random weights, batch and graph
-mode, in turns in one process. Without the cache, the whole model is run again for every
-position, on the prefix so far padded to the full length. `beam` is the search that
-`t2t-decoder` does; its tokens are those of the best output. Prints medians as JSON, and
-what compiling each side took.
+All sides of a case produce the same number of ids with the same random weights and the
+same inputs, in turns in one process:
+
+    greedy, beam    the search of t2t-decoder, compiled by XLA for the shape
+    greedy_plain, beam_plain
+                    the same in the plain graph, in which the first batches are decoded
+    uncached        the whole model again for every symbol, encoder included, on all
+                    positions, as Tensor2Tensor did
+
+Says how many `times` as fast that is as what others reached (`decoding_cases.py`), what
+the first call took, and how large the cache is and should be. `--lengths` gives the
+time of a position by the length of the output. `--first_output` starts a new process
+for a saved run, and says what the first output took. Gates are as they begin, so that
+all positions choose the same experts, as when Tensor2Tensor was measured;
+`--spread_gates` gives them random weights.
 """
 
 import argparse
+import functools
 import json
-import statistics
-import time
+import os
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable
 
-import numpy as np
 import tensorflow as tf
 
-from t2t_mm import hparam, registry
-from t2t_mm.decoding import searcher
+from benchmarks import decoding_cases, measure
+from benchmarks.decoding_cases import CASES, PROBLEM
+from t2t_mm import registry
+from t2t_mm.decoding import compiled_search, searcher
 from t2t_mm.decoding.decode_config import DecodeConfig
-from t2t_mm.features import FeatureSpec
 from t2t_mm.model import Model
 
-PROBLEM = "text"
-VOCAB_SIZE = 8192
+SIDES = ("greedy", "greedy_plain", "beam", "beam_plain", "uncached")
+_INPUT_LENGTH = 32
+
+Decode = Callable[[dict[str, tf.Tensor]], tf.Tensor]
 
 
-def make_model(hparams_set: str) -> Model:
-    """Returns a model from text to text with random weights."""
-    registry.import_registrations()
-    registry.import_models()
-    spec = FeatureSpec(modality="symbol", vocab_size=VOCAB_SIZE, vocabulary="random")
-    specs = {PROBLEM: {"inputs": spec, "targets": spec}}
-    hparams = hparam.resolve(hparams_set)
-    return registry.MODELS.get("multimodel")(hparams, specs, seed=1)
+def make_search(
+    model: Model, length: int, *, beam_size: int, jit_compile: bool
+) -> Decode:
+    """Returns a function from inputs to ids `[batch, length]` of the best outputs."""
+    # So many ids whatever the scores: the end is forbidden.
+    config = DecodeConfig(
+        beam_size=beam_size,
+        extra_length=length - _INPUT_LENGTH,
+        force_decode_length=True,
+    )
+    search = compiled_search.CompiledSearch(
+        searcher.Searcher([model], PROBLEM, config=config, constraint=None),
+        PROBLEM,
+        jit_compile,
+    )
 
-
-def decode_cached(model: Model, length: int) -> Callable[..., tf.Tensor]:
-    """Returns a function from inputs to the ids and logits of `length` steps."""
-
-    @tf.function
-    def decode(features: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-        encoded = model.encode(features, problem=PROBLEM).embedded
-        batch = tf.shape(encoded.values)[0]
-        state = model.init_state(
-            encoded, features["target_space_id"], max_length=length
-        )
-        ids = tf.zeros([batch], tf.int32)
-        outputs = tf.TensorArray(tf.int32, length)
-        scores = tf.TensorArray(tf.float32, length)
-        for position in tf.range(length):
-            logits, state = model.decode_step(ids, state, position, problem=PROBLEM)
-            ids = tf.argmax(logits, -1, output_type=tf.int32)
-            outputs = outputs.write(position, ids)
-            scores = scores.write(position, logits)
-        return tf.transpose(outputs.stack()), tf.transpose(scores.stack(), [1, 0, 2])
+    def decode(features: dict[str, tf.Tensor]) -> tf.Tensor:
+        nobody = tf.zeros([features["inputs"].shape[0]], tf.bool)
+        wanted = {k: v for k, v in features.items() if not k.startswith("targets")}
+        return search(wanted, nobody).ids[:, 0]
 
     return decode
 
 
-def decode_again(model: Model, length: int) -> Callable[..., tf.Tensor]:
-    """Returns the same function without a cache: the whole model for every step."""
+def make_uncached(model: Model, length: int) -> Decode:
+    """Returns the same function with a whole pass of the decoder for every symbol."""
 
-    @tf.function
-    def decode(features: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+    @tf.function(autograph=False)
+    def decode(features: dict[str, tf.Tensor]) -> tf.Tensor:
         batch = tf.shape(features["inputs"])[0]
-        targets = tf.zeros([batch, length], tf.int32)
-        scores = tf.TensorArray(tf.float32, length)
-        lengths = tf.fill([batch], length)
         columns = tf.range(length)
-        for position in tf.range(length):
-            everything = {**features, "targets": targets, "targets_length": lengths}
-            logits = model(everything, problem=PROBLEM).outputs[:, position]
-            ids = tf.argmax(logits, -1, output_type=tf.int32)
-            targets = tf.where(columns == position, ids[:, None], targets)
-            scores = scores.write(position, logits)
-        return targets, tf.transpose(scores.stack(), [1, 0, 2])
+
+        def extend(position: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            given = {"targets": targets, "targets_length": tf.fill([batch], length)}
+            logits = model({**features, **given}, problem=PROBLEM).outputs[:, position]
+            # The end is forbidden.
+            ids = tf.argmax(logits[:, 2:], -1, output_type=tf.int32) + 2
+            return position + 1, tf.where(columns == position, ids[:, None], targets)
+
+        start = (tf.constant(0), tf.zeros([batch, length], tf.int32))
+        return tf.while_loop(lambda position, _: position < length, extend, start)[1]
 
     return decode
 
 
-def search_beams(model: Model, length: int, beam_size: int) -> Callable[..., tf.Tensor]:
-    """Returns a function from inputs to the best ids of a beam search."""
-    # As many ids as the other sides: inputs are as long, and the end is forbidden.
-    config = DecodeConfig(beam_size=beam_size, extra_length=1, force_decode_length=True)
-    search = searcher.Searcher([model], PROBLEM, config=config, constraint=None)
+def make_side(model: Model, side: str, length: int, beam_size: int) -> Decode:
+    """Returns what a side does."""
+    if side == "uncached":
+        return make_uncached(model, length)
+    return make_search(
+        model,
+        length,
+        beam_size=beam_size if side.startswith("beam") else 1,
+        jit_compile=not side.endswith("_plain"),
+    )
 
-    @tf.function
-    def decode(features: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-        nobody = tf.zeros([tf.shape(features["inputs"])[0]], tf.bool)
-        found = search(features, nobody)
-        return found.ids[:, 0, :length], found.scores
 
-    return decode
+def cache_bytes(model: Model, features: dict[str, tf.Tensor], length: int) -> int:
+    """Returns the bytes of the state that decoding begins with."""
+    encoded = model.encode(features, problem=PROBLEM).embedded
+    state = model.init_state(encoded, features["target_space_id"], max_length=length)
+    return sum(leaf.numpy().nbytes for leaf in tf.nest.flatten(state))
+
+
+def measure_case(
+    name: str, length: int, arguments: argparse.Namespace
+) -> list[dict[str, str | float | None]]:
+    """Returns a row for each side."""
+    case = CASES[name]
+    model = decoding_cases.make_model(case, spread_gates=arguments.spread_gates)
+    features = decoding_cases.make_features(
+        model, case.vocab_size, arguments.batch, _INPUT_LENGTH
+    )
+    sides = {
+        side: functools.partial(
+            _fetch, make_side(model, side, length, arguments.beam_size), features
+        )
+        for side in arguments.sides.split(",")
+    }
+    first = measure.in_turns(sides, repeats=1, warm_ups=0)
+    timings = measure.in_turns(sides, repeats=arguments.repeats)
+    sizes = (arguments.batch, _INPUT_LENGTH, length)
+    computed = decoding_cases.computed_cache_bytes(model, *sizes)
+    rows = []
+    for side, timing in timings.items():
+        speed = arguments.batch * length / timing.median
+        reference = case.references.get(side.removesuffix("_plain"))
+        rows.append(
+            {
+                "case": name,
+                "parameters_m": measure.rounded(
+                    decoding_cases.million_parameters(model)
+                ),
+                "side": side,
+                "length": length,
+                "tokens_per_s": measure.rounded(speed),
+                "reference": reference and reference.tokens_per_second,
+                "times": reference
+                and measure.rounded(speed / reference.tokens_per_second),
+                "goal": reference and reference.factor,
+                "position_ms": measure.rounded(1e3 * timing.median / length),
+                "spread_percent": timing.figures()["spread_percent"],
+                "first_call_s": measure.rounded(first[side].median),
+                "cache_mb": cache_bytes(model, features, length) / 1e6,
+                "cache_mb_computed": computed / 1e6,
+            }
+        )
+    return rows
+
+
+def _fetch(decode: Decode, features: dict[str, tf.Tensor]) -> None:
+    decode(features).numpy()
+
+
+_FIRST_OUTPUT = """
+import json, sys, time
+start = time.perf_counter()
+import tensorflow
+imported = time.perf_counter()
+import t2t_mm
+model = t2t_mm.load(sys.argv[1])
+loaded = time.perf_counter()
+model.decode("copy_digits", ["314159"], extra_length=1)
+done = time.perf_counter()
+print(json.dumps({"import": imported - start, "load": loaded - imported,
+                  "first_output": done - loaded, "all": done - start}))
+"""
+
+
+def first_output(name: str) -> dict[str, float]:
+    """Returns seconds from a new process to the first output of a saved run.
+
+    The run knows one small vocabulary; all else is that of the case.
+    """
+    case = CASES[name]
+    changes = ",".join(f"{key}={value}" for key, value in case.changes.items())
+    with tempfile.TemporaryDirectory() as folder:
+        run, data = os.path.join(folder, "run"), os.path.join(folder, "data")
+        places = ["--problem=copy_digits", f"--data_dir={data}"]
+        train = [f"--output_dir={run}", "--train_steps=1", "--eval_steps=1"]
+        sizes = [f"--hparams_set={case.hparams_set}", f"--hparams={changes}"]
+        model = registry.HPARAMS.get(case.hparams_set)()
+        (cls,) = (
+            n
+            for n in registry.MODELS.names()
+            if registry.MODELS.get(n).hparams_cls is type(model)
+        )
+        command = [sys.executable, "-m"]
+        subprocess.run([*command, "t2t_mm.bin.t2t_datagen", *places], check=True)
+        subprocess.run(
+            [*command, "t2t_mm.bin.t2t_trainer", *places, *train, *sizes]
+            + [f"--model={cls}"],
+            check=True,
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", _FIRST_OUTPUT, run],
+            check=True,
+            stdout=subprocess.PIPE,
+        )
+    return json.loads(done.stdout)
 
 
 def main() -> None:
-    """Measures both sides and prints the result."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--hparams_set", default="multimodel_tiny")
+    """Measures what was asked for, and prints it."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--cases", default=",".join(CASES))
+    parser.add_argument("--sides", default=",".join(SIDES))
+    parser.add_argument("--lengths", default="33", help="above 32, that of the inputs")
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--length", type=int, default=32)
     parser.add_argument("--beam_size", type=int, default=4)
     parser.add_argument("--repeats", type=int, default=5)
-    arguments = parser.parse_args()
-    model = make_model(arguments.hparams_set)
-    rng = np.random.default_rng(0)
-    shape = (arguments.batch, arguments.length)
-    features = model.prepare(
-        {
-            "inputs": tf.constant(rng.integers(2, VOCAB_SIZE, shape), tf.int32),
-            "inputs_length": tf.fill([arguments.batch], arguments.length),
-        },
-        PROBLEM,
+    parser.add_argument(
+        "--spread_gates", action="store_true", help="positions choose many experts"
     )
-    sides = {
-        "cached": decode_cached(model, arguments.length),
-        "again": decode_again(model, arguments.length),
-        "beam": search_beams(model, arguments.length, arguments.beam_size),
+    parser.add_argument("--first_output", choices=sorted(CASES))
+    arguments = parser.parse_args()
+    registry.import_registrations()
+    registry.import_models()
+    if arguments.first_output:
+        seconds = first_output(arguments.first_output)
+        figures = {f"{part}_s": measure.rounded(s) for part, s in seconds.items()}
+        measure.report([{"case": arguments.first_output, **figures}])
+        return
+    rows = [
+        row
+        for name in arguments.cases.split(",")
+        for length in arguments.lengths.split(",")
+        for row in measure_case(name, int(length), arguments)
+    ]
+    sources = {
+        f"{name} {side}": reference.source
+        for name, case in CASES.items()
+        for side, reference in case.references.items()
     }
-    results, first_seconds = {}, {}
-    for name, side in sides.items():
-        start = time.perf_counter()
-        results[name] = side(features)
-        first_seconds[name] = round(time.perf_counter() - start, 1)
-    seconds: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(arguments.repeats):
-        for name, side in sides.items():
-            start = time.perf_counter()
-            side(features)[0].numpy()
-            seconds[name].append(time.perf_counter() - start)
-    tokens = arguments.batch * arguments.length
-    medians = {name: statistics.median(times) for name, times in seconds.items()}
-    difference = tf.abs(results["cached"][1] - results["again"][1])
-    same = results["cached"][0] == results["again"][0]
-    report = {
-        "hparams_set": arguments.hparams_set,
-        "batch": arguments.batch,
-        "length": arguments.length,
-        "beam_size": arguments.beam_size,
-        "tokens_per_second": {n: round(tokens / s) for n, s in medians.items()},
-        "speedup": round(medians["again"] / medians["cached"], 1),
-        "first_call_seconds": first_seconds,
-        "spread": {n: round(max(t) / min(t), 2) for n, t in seconds.items()},
-        "same_ids": bool(tf.reduce_all(same)),
-        "largest_difference_of_logits": float(tf.reduce_max(difference)),
-    }
-    print(json.dumps(report, indent=2))
+    measure.report(rows, sources=sources)
 
 
 if __name__ == "__main__":

@@ -1,34 +1,19 @@
 """What many experts cost: routing and dispatch for 240 against 30, and a step's floor.
 
-    python benchmarks/experts.py
+    python -m benchmarks.experts [--tokens=4096] [--hidden_size=512] [--skew=0.2]
 
-Everything is timed in turns in one process, so that other work on the machine hits all
-sides alike; the median of each side counts.
+The floor of a training step is k experts' products for every token, the traffic of the
+gradients and the update of all weights, without gate, dispatch and uneven tables.
 """
 
 import argparse
-import statistics
-import sys
-import time
 
 import tensorflow as tf
 
+from benchmarks import measure
 from t2t_mm.layers import dispatch, moe, randomness, routing
 
 SPACE_ID = 3
-
-
-def time_in_turns(functions, rounds):
-    """Returns the median seconds of each function, run one after the other."""
-    for function in functions.values():
-        function()
-    seconds = {name: [] for name in functions}
-    for _ in range(rounds):
-        for name, function in functions.items():
-            start = time.perf_counter()
-            function()
-            seconds[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values) for name, values in seconds.items()}
 
 
 def make_layer(num_experts, arguments):
@@ -60,16 +45,16 @@ def make_there_and_back(layer, arguments):
             tape.watch(x)
             rng = randomness.RandomStream(tf.constant([1, 2]))
             gating, loss, stats = layer.gate(x, mask, tf.constant(SPACE_ID), rng)
-            y = there_and_back(layer, x, mask, gating.experts, gating.gates, stats.load)
+            y = there_and_back(layer, x, mask, gating.experts, gating.gates, stats)
             total = tf.reduce_sum(y * y) + loss
         return tape.gradient(total, [x, *variables])
 
     return lambda: step(x)[0].numpy()
 
 
-def there_and_back(layer, x, mask, experts, gates, load):
+def there_and_back(layer, x, mask, experts, gates, stats):
     """Brings positions to tables and back, without anything in between."""
-    capacity = layer._capacity(tf.shape(x)[0], load, limited=True)
+    capacity = layer._capacity(tf.shape(x)[0], stats, limited=True)
     plan = dispatch.plan_dispatch(experts, mask, layer._num_experts, capacity)
     return dispatch.from_tables(dispatch.to_tables(x, plan), gates, plan)
 
@@ -80,13 +65,18 @@ def make_dispatch(layer, arguments):
     mask = tf.ones([arguments.tokens], tf.bool)
     scores = tf.random.stateless_uniform([arguments.tokens, layer._num_experts], [5, 6])
     gates, experts = tf.math.top_k(scores, arguments.k)
-    load = routing.count_choices(experts, mask, layer._num_experts)
+    stats = moe.ExpertStats(
+        load=routing.count_choices(experts, mask, layer._num_experts),
+        dropped=tf.zeros([]),
+        entropy=tf.zeros([]),
+        positions=tf.constant(float(arguments.tokens)),
+    )
 
     @tf.function
     def step(x, gates):
         with tf.GradientTape() as tape:
             tape.watch([x, gates])
-            y = there_and_back(layer, x, mask, experts, gates, load)
+            y = there_and_back(layer, x, mask, experts, gates, stats)
         return tape.gradient(y, [x, gates])
 
     return lambda: step(x, gates)[0].numpy()
@@ -167,32 +157,37 @@ def main():
     parser.add_argument("--rounds", type=int, default=15)
     arguments = parser.parse_args()
     few, many = make_layer(30, arguments), make_layer(240, arguments)
-    write = sys.stdout.write
-    write(f"forward and backward, {arguments}\n")
+    rows = []
     for title, make in (
         ("dispatch: planning, gathering, combining", make_dispatch),
         ("the same with gate, choice and losses", make_there_and_back),
     ):
-        seconds = time_in_turns(
-            {"30": make(few, arguments), "240": make(many, arguments)},
-            arguments.rounds,
-        )
-        write(f"{title}\n")
-        for name, value in seconds.items():
-            write(f"  {name:>3} experts: {1e3 * value:7.1f} ms\n")
-        write(f"  ratio {seconds['240'] / seconds['30']:.2f}\n")
+        sides = {"30": make(few, arguments), "240": make(many, arguments)}
+        rows += compare(title, sides, arguments.rounds)
     for layer in (few, many):
-        seconds = time_in_turns(
-            {
-                "step": make_training_step(layer, arguments),
-                "floor": make_floor(layer, arguments),
-            },
-            arguments.rounds,
-        )
-        write(f"training step of {layer._num_experts} experts\n")
-        for name, value in seconds.items():
-            write(f"  {name:>5}: {1e3 * value:7.1f} ms\n")
-        write(f"  ratio {seconds['step'] / seconds['floor']:.2f}\n")
+        sides = {
+            "floor": make_floor(layer, arguments),
+            "step": make_training_step(layer, arguments),
+        }
+        title = f"training step of {layer._num_experts} experts"
+        rows += compare(title, sides, arguments.rounds)
+    measure.report(rows, settings=vars(arguments))
+
+
+def compare(title, sides, rounds):
+    """Times two sides; returns rows, the second with its time over the first's."""
+    timings = measure.in_turns(sides, repeats=rounds)
+    first, second = timings
+    ratio = measure.times_faster(timings[first], timings[second])
+    return [
+        {"what": title, "side": first, **timings[first].figures()},
+        {
+            "what": title,
+            "side": second,
+            **timings[second].figures(),
+            "over_first": measure.rounded(ratio),
+        },
+    ]
 
 
 if __name__ == "__main__":

@@ -1,17 +1,19 @@
 """What the training loop adds to the compiled steps.
 
-    python benchmarks/training_loop.py --problems=mini_ende,mini_fashion \
-        --data_dir=data [--hparams_set=multimodel_small] [--steps=10] [--rounds=5]
+    python -m benchmarks.training_loop --problems=mini_ende,mini_fashion \
+        --data_dir=data [--hparams_set=multimodel_small] [--steps=5] [--rounds=10]
 
 Each round trains `--steps` steps as `t2t-trainer` does: drawing problems, reading and
-preparing batches, counting, logging. Then it calls the same programs on the same
-batches, which are in memory, and nothing else. Prints medians over the rounds and the
-overhead as JSON, with the processor time that the thread of the loop spends outside the
-steps: a busy machine changes that less. Nothing is evaluated or saved.
+preparing batches, counting. Then it calls the same programs on the same batches, which
+are in memory, and nothing else. The table has the medians of the rounds, per step, and
+the overhead; `outside` is the processor time that the thread of the loop spends outside
+the steps, which a busy machine changes less. After the rounds it times what comes
+now and then: a line of the log with its summaries, and with `--samples` the samples of
+an evaluation. `per_step` is their share of a step at the periods that are the default.
+Nothing is evaluated or saved.
 """
 
 import argparse
-import json
 import statistics
 import tempfile
 import time
@@ -20,7 +22,9 @@ from typing import Any
 import tensorflow as tf
 from absl import logging
 
+from benchmarks import measure
 from t2t_mm import hparam, registry
+from t2t_mm.features import Split
 from t2t_mm.training import distribution, experiment, trainer, updates
 from t2t_mm.training.run_config import RunConfig
 
@@ -53,9 +57,9 @@ def build(arguments: argparse.Namespace, output_dir: str) -> trainer.Trainer:
     """Returns a trainer of the problems."""
     config = RunConfig(
         train_steps=10**9,
-        eval_every_steps=0,
-        log_every_steps=arguments.steps,
+        eval_every_steps=10**9,
         jit_compile=arguments.jit_compile,
+        show_samples=3 if arguments.samples else 0,
     )
     where = distribution.make_distribution("auto", arguments.num_devices)
     return experiment.build(
@@ -70,21 +74,74 @@ def build(arguments: argparse.Namespace, output_dir: str) -> trainer.Trainer:
     )
 
 
-def seconds_of_round(loop: trainer.Trainer, steps: int) -> tuple[float, ...]:
-    """Returns seconds per step in the loop, of the same steps without it, and outside.
+def run_round(loop: trainer.Trainer, steps: int) -> dict[str, float]:
+    """Returns milliseconds per step in the loop, of the same steps alone, and outside.
 
     Those outside are processor time of the thread that runs the loop.
     """
     recorder = Recorder(loop._updates)
     loop._updates = recorder
     start, thread_start = time.perf_counter(), time.thread_time()
-    loop._train_until(loop.state.step + steps)  # reads the outputs of all its steps
+    for _ in range(steps):
+        for problem, output in loop._train_step():
+            loop._progress.add(loop.state.step, problem, output)
+    _fetch(output)
     middle = time.perf_counter()
     outside = time.thread_time() - thread_start - recorder.thread_seconds
-    tf.nest.map_structure(lambda x: x.numpy(), recorder.replay())
+    _fetch(recorder.replay())
     end = time.perf_counter()
     loop._updates = recorder._updates
-    return (middle - start) / steps, (end - middle) / steps, outside / steps
+    return {
+        "loop_ms": 1e3 * (middle - start) / steps,
+        "bare_ms": 1e3 * (end - middle) / steps,
+        "outside_ms": 1e3 * outside / steps,
+        "overhead_percent": 100 * ((middle - start) / (end - middle) - 1),
+    }
+
+
+def _fetch(output: Any) -> None:
+    tf.nest.map_structure(lambda x: x.numpy(), output)
+
+
+def log_seconds(loop: trainer.Trainer, steps: int) -> float:
+    """Returns how long a line of the log takes after some steps, summaries included."""
+    for _ in range(steps):
+        for problem, output in loop._train_step():
+            loop._progress.add(loop.state.step, problem, output)
+    _fetch(output)
+    start = time.perf_counter()
+    loop._train_until(loop.state.step)  # nothing but the line
+    return time.perf_counter() - start
+
+
+def samples_seconds(loop: trainer.Trainer) -> float:
+    """Returns how long the samples of an evaluation take."""
+    samples = loop._summaries._samples
+    start = time.perf_counter()
+    with loop._history.summaries(loop.state.step, Split.EVAL):
+        samples.write()
+    return time.perf_counter() - start
+
+
+def rare_rows(
+    loop: trainer.Trainer, arguments: argparse.Namespace
+) -> list[dict[str, Any]]:
+    """Returns rows of what comes now and then."""
+    every = RunConfig().log_every_steps
+    seconds = {"line of the log": ([log_seconds(loop, 3) for _ in range(5)], every)}
+    if arguments.samples:
+        period = RunConfig().eval_every_steps * RunConfig().show_every_evals
+        samples_seconds(loop)  # compiles
+        seconds["samples"] = ([samples_seconds(loop) for _ in range(3)], period)
+    return [
+        {
+            "what": name,
+            "ms": measure.rounded(1e3 * statistics.median(values)),
+            "every_steps": period,
+            "per_step_ms": measure.rounded(1e3 * statistics.median(values) / period),
+        }
+        for name, (values, period) in seconds.items()
+    ]
 
 
 def main() -> None:
@@ -97,36 +154,29 @@ def main() -> None:
     parser.add_argument("--hparams", default="")
     parser.add_argument("--num_devices", type=int, default=0)
     parser.add_argument("--jit_compile", action="store_true", default=None)
-    parser.add_argument("--steps", type=int, default=10)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--samples", action="store_true")
+    parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=10)
     arguments = parser.parse_args()
     logging.set_verbosity(logging.WARNING)
     registry.import_registrations()
     with tempfile.TemporaryDirectory() as output_dir:
         loop = build(arguments, output_dir)
         # Compiles; with XLA, shapes that come later are compiled in both halves.
-        seconds_of_round(loop, arguments.steps)
-        rounds = [
-            seconds_of_round(loop, arguments.steps) for _ in range(arguments.rounds)
-        ]
-    in_loop, bare, outside = (
-        statistics.median(column) for column in zip(*rounds, strict=True)
+        run_round(loop, 2 * arguments.steps)
+        rounds = [run_round(loop, arguments.steps) for _ in range(arguments.rounds)]
+        rare = rare_rows(loop, arguments)
+    names = ["loop_ms", "bare_ms", "outside_ms", "overhead_percent"]
+    values = {name: [one[name] for one in rounds] for name in names}
+    medians = {n: measure.rounded(statistics.median(v)) for n, v in values.items()}
+    spread = measure.Timing(tuple(values["bare_ms"])).spread
+    overheads = [measure.rounded(value) for value in values["overhead_percent"]]
+    measure.report(
+        [{"what": "step", **medians}, *rare],
+        overheads_percent=overheads,
+        spread_of_bare_percent=measure.rounded(100 * spread),
+        **vars(arguments),
     )
-    overheads = [100 * (a / b - 1) for a, b, _ in rounds]
-    figures = {
-        "loop_ms": 1000 * in_loop,
-        "bare_ms": 1000 * bare,
-        "thread_outside_steps_ms": 1000 * outside,
-        "overhead_percent": statistics.median(overheads),
-        "overheads_percent": overheads,
-    }
-    print(json.dumps({k: _rounded(v) for k, v in figures.items()}, indent=1))
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_rounded(item) for item in value]
-    return round(value, 2)
 
 
 if __name__ == "__main__":

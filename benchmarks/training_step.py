@@ -23,7 +23,7 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks import step_cases
-from t2t_mm import hparam, registry
+from t2t_mm import config_fields, hparam, registry
 
 _WARM_UP_STEPS = 2  # the first one traces
 _LEAST_STEPS = 3
@@ -41,7 +41,7 @@ def make_model(case: step_cases.Case, overrides: str) -> Any:
     hparams = dataclasses.replace(
         hparam.resolve(case.hparams_set), **dict(case.overrides)
     )
-    changes = hparam.parse_overrides(overrides, type(hparams))
+    changes = config_fields.parse_overrides(overrides, type(hparams))
     hparams = dataclasses.replace(hparams, **changes)
     specs = {"inputs": case.task.inputs, "targets": case.task.targets}
     return registry.MODELS.get(case.model)(hparams, {_PROBLEM: specs})

@@ -6,6 +6,7 @@ imported and called side by side. A program defines only the flags that it uses.
 
 import contextlib
 import importlib
+import io
 import logging as standard_logging
 import os
 import re
@@ -101,6 +102,17 @@ def define_wait_minutes(values: flags.FlagValues, awaited: str) -> None:
         0.0,
         f"Stop when no new {awaited} has come for so many minutes; 0 not to wait.",
         lower_bound=0.0,
+        flag_values=values,
+    )
+
+
+def define_search_compilation(values: flags.FlagValues) -> None:
+    """Defines --jit_compile of programs that decode."""
+    flags.DEFINE_bool(
+        "jit_compile",
+        None,
+        "Search for outputs with XLA, which takes seconds for each shape of a batch; "
+        "--nojit_compile for never. Default: for shapes that come up often.",
         flag_values=values,
     )
 
@@ -378,6 +390,9 @@ def run(program: str, main: Callable[[Sequence[str]], None]) -> int:
     A mistake of the user is answered by one line; --debug shows where it came up.
     """
     start_logging()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors=stream.errors)
     try:
         main(sys.argv)
     except _USER_ERRORS as error:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from t2t_mm import hparam, hparam_range
+from t2t_mm import config_fields, hparam, hparam_range
 from t2t_mm.bin import flags as common
-from t2t_mm.training import schedules
+from t2t_mm.training import schedules, watched_metric
 
 _MAX_TRIALS = 10
 _OPTIONS = ("autotune_maximize", "autotune_max_trials", "autotune_prune")
@@ -37,8 +37,8 @@ def define(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "autotune_objective",
         "loss",
-        "With --hparams_range: metric on dev to look for, as 'wmt_ende/accuracy', or "
-        "'accuracy' for the mean over the problems; that of the last evaluation.",
+        "With --hparams_range: metric on dev to look for, named as for --keep_best; "
+        "that of the last evaluation.",
         flag_values=values,
     )
     flags.DEFINE_bool(
@@ -71,12 +71,19 @@ def check_unused(values: flags.FlagValues) -> None:
             raise ValueError(f"--{name} goes with --hparams_range.")
 
 
-def run(values: flags.FlagValues, hparams: hparam.HParams, *, seed: int) -> str:
+def run(
+    values: flags.FlagValues,
+    hparams: hparam.HParams,
+    problems: Sequence[str],
+    *,
+    seed: int,
+) -> str:
     """Searches; returns a table.
 
     Args:
       values: all flags of the trainer.
       hparams: what the trials start from.
+      problems: that they train.
       seed: of the run.
 
     Raises:
@@ -85,15 +92,14 @@ def run(values: flags.FlagValues, hparams: hparam.HParams, *, seed: int) -> str:
     """
     _check_possible(values.schedule)
     ranges = _ranges(values, type(hparams))
-    from t2t_mm.hparams_search import objective, search  # late: they import Optuna
+    from t2t_mm.hparams_search import search  # late: it imports Optuna
 
     common.make_folder("output_dir", values.output_dir)
     return search.run(
         search.Search(
             ranges=ranges,
-            objective=objective.parse(
-                values.autotune_objective, values.autotune_maximize
-            ),
+            objective=_objective(values, problems),
+            problems=problems,
             max_trials=values.autotune_max_trials,
             prune=values.autotune_prune,
             arguments=trial_arguments(values),
@@ -102,6 +108,23 @@ def run(values: flags.FlagValues, hparams: hparam.HParams, *, seed: int) -> str:
         ),
         values.output_dir,
     )
+
+
+def _objective(
+    values: flags.FlagValues, problems: Sequence[str]
+) -> watched_metric.WatchedMetric:
+    """Returns what is looked for; a run must tell whether there is such a metric."""
+    metric = watched_metric.parse_name(
+        "autotune_objective",
+        values.autotune_objective,
+        higher_is_better=values.autotune_maximize,
+    )
+    if metric.problem not in (None, *problems):
+        raise ValueError(
+            "`autotune_objective` must be a metric of a problem that is trained: "
+            f"{', '.join(problems)}; got '{values.autotune_objective}'."
+        )
+    return metric
 
 
 def _check_possible(schedule: str) -> None:
@@ -124,7 +147,7 @@ def _ranges(
 ) -> dict[str, hparam_range.Range]:
     """Returns what is searched; refuses flags that would fix it."""
     ranges = hparam_range.resolve(values.hparams_range, hparams_cls)
-    given = hparam.parse_overrides(values.hparams, hparams_cls)
+    given = config_fields.parse_overrides(values.hparams, hparams_cls)
     if values.mixing is not None:
         given["mixing"] = values.mixing
     twice = sorted(given.keys() & ranges.keys())

@@ -47,6 +47,7 @@ def define_flags() -> flags.FlagValues:
     common.define_usr_dir(values)
     common.define_debug(values)
     common.define_tensorflow_logs(values)
+    common.define_search_compilation(values)
     _define_inputs(values)
     _define_ways(values)
     return values
@@ -129,6 +130,8 @@ def main(argv: Sequence[str]) -> None:
     common.require(values, "problem", "output_dir")
     _check_flags(values)
     config = decode_config.parse(values.decode_hparams)
+    if config.return_attention and values.output_format != OutputFormat.JSONL:
+        raise ValueError("`return_attention` needs --output_format=jsonl.")
     common.import_registrations(
         values.t2t_usr_dir, tensorflow_logs=values.tensorflow_logs
     )
@@ -163,6 +166,7 @@ def _decode(
             config=config,
             vocab_dir=values.output_dir,
             ensemble=models[1:],
+            jit_compile=values.jit_compile,
         ),
         checkpoints={path: checkpoint_files.fingerprint(path) for path in checkpoints},
         output_format=values.output_format,
@@ -190,6 +194,8 @@ def _check_flags(values: flags.FlagValues) -> None:
         raise ValueError("--max_batches has no effect without --split.")
     if values.decode_to_file and values.decode_interactive:
         raise ValueError("--decode_to_file has no effect with --decode_interactive.")
+    if values.score_file and values.jit_compile is not None:
+        raise ValueError("--jit_compile has no effect with --score_file.")
     if values.score_file and (values.decode_hparams or len(values.checkpoint_path) > 1):
         raise ValueError(
             "--score_file reads outputs and searches for none: --decode_hparams has no "

@@ -37,6 +37,7 @@ def define_flags() -> flags.FlagValues:
     common.define_usr_dir(values)
     common.define_debug(values)
     common.define_tensorflow_logs(values)
+    common.define_search_compilation(values)
     flags.DEFINE_enum(
         "split",
         Split.EVAL.value,
@@ -112,7 +113,9 @@ def _evaluate(
     from t2t_mm.reporting import evaluation_folder
 
     model = trained_model.load(
-        values.output_dir, checkpoint_path=values.checkpoint_path
+        values.output_dir,
+        checkpoint_path=values.checkpoint_path,
+        jit_compile=values.jit_compile,
     )
     folder = values.eval_dir or os.path.join(
         values.output_dir, evaluation_folder.FOLDER

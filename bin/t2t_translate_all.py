@@ -8,7 +8,7 @@ from absl import flags, logging
 
 from t2t_mm.bin import flags as common
 from t2t_mm.bin import t2t_decoder
-from t2t_mm.runs import run_folder, step_files
+from t2t_mm.runs import checkpoint_choice, run_folder, step_files
 
 USAGE = """
 Decodes a file with every checkpoint of a run, into files called PROBLEM-STEP:
@@ -75,7 +75,7 @@ def main(argv: Sequence[str]) -> None:
     name = common.select_one_problem(values.problem)
     run_folder.read(values.output_dir)
     common.make_folder("translations_dir", values.translations_dir)
-    count = 0
+    count, damaged = 0, []
     for checkpoint in step_files.watch(
         lambda: step_files.list_checkpoints(values.output_dir),
         min_step=values.min_steps,
@@ -84,18 +84,27 @@ def main(argv: Sequence[str]) -> None:
         count += 1
         try:
             _translate(values, name, checkpoint)
-        except OSError:  # of some files, of all, or while they are read
-            if os.path.exists(checkpoint.path + _INDEX):
+        except OSError as error:
+            if not os.path.exists(checkpoint.path + _INDEX):  # some files, or all
+                logging.warning(
+                    "Checkpoint '%s' was deleted before it could be decoded with.",
+                    checkpoint.path,
+                )
+            elif isinstance(error, checkpoint_choice.DamagedError):
+                logging.warning("%s It is left out.", error)
+                damaged.append(checkpoint.path)
+            else:
                 raise
-            logging.warning(
-                "Checkpoint '%s' was deleted before it could be decoded with.",
-                checkpoint.path,
-            )
     if not count:
         logging.warning(
             "'%s' has no checkpoint of step %d or later.",
             values.output_dir,
             values.min_steps,
+        )
+    if damaged:
+        raise checkpoint_choice.DamagedError(
+            "All checkpoints that are whole have been decoded with. "
+            f"{len(damaged)} of {count} are damaged: {', '.join(damaged)}."
         )
 
 

@@ -11,6 +11,22 @@ from t2t_mm.training.warm_start_config import (
 _PREFIX = "warm_start_"
 
 
+_BOOLS = {
+    "warm_start_step": "Begin at that run's step, for learning rate and mixing, and "
+    "not at 0.",
+    "warm_start_optimizer": "Take over the state of its optimizer too, such as "
+    "moments.",
+}
+_LISTS = {
+    "warm_start_exclude": "Shell patterns of variables to leave as they are "
+    "initialised: '*/softmax'.",
+    "warm_start_rename": "Where to take variables from whose names begin otherwise "
+    "there, as NEW=OLD: 'symbol_bytes_258/input=symbol_bytes_258/shared'.",
+    "change_hparams": "Names of hparams that may differ from those of the run so far: "
+    "'dropout,learning_rate_constant'.",
+}
+
+
 def define(values: flags.FlagValues) -> None:
     """Defines --warm_start_from, the flags that say how, and --change_hparams."""
     flags.DEFINE_string(
@@ -21,18 +37,8 @@ def define(values: flags.FlagValues) -> None:
         "on.",
         flag_values=values,
     )
-    flags.DEFINE_bool(
-        "warm_start_step",
-        False,
-        "Begin at that run's step, for learning rate and mixing, and not at 0.",
-        flag_values=values,
-    )
-    flags.DEFINE_bool(
-        "warm_start_optimizer",
-        False,
-        "Take over the state of its optimizer too, such as moments.",
-        flag_values=values,
-    )
+    for name, text in _BOOLS.items():
+        flags.DEFINE_bool(name, False, text, flag_values=values)
     flags.DEFINE_list(
         "warm_start_include",
         ["*"],
@@ -40,32 +46,14 @@ def define(values: flags.FlagValues) -> None:
         "'encoder*,commands'.",
         flag_values=values,
     )
-    flags.DEFINE_list(
-        "warm_start_exclude",
-        [],
-        "Shell patterns of variables to leave as they are initialised: '*/softmax'.",
-        flag_values=values,
-    )
-    flags.DEFINE_list(
-        "warm_start_rename",
-        [],
-        "Where to take variables from whose names begin otherwise there, as NEW=OLD: "
-        "'symbol_bytes_258/input=symbol_bytes_258/shared'.",
-        flag_values=values,
-    )
+    for name, text in _LISTS.items():
+        flags.DEFINE_list(name, [], text, flag_values=values)
     flags.DEFINE_enum(
         "warm_start_mismatch",
         REFUSE,
         MISMATCHES,
         "What becomes of variables of other shapes: refuse to start, skip them, or "
         "resize: copy the part that both have.",
-        flag_values=values,
-    )
-    flags.DEFINE_list(
-        "change_hparams",
-        [],
-        "Names of hparams that may differ from those of the run so far: "
-        "'dropout,learning_rate_constant'.",
         flag_values=values,
     )
 

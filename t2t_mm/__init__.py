@@ -21,6 +21,7 @@ def load(
     *,
     checkpoint_path: str | None = None,
     usr_dir: str | None = None,
+    jit_compile: bool | None = None,
 ) -> "trained_model.TrainedModel":
     """Returns the model of a run, to decode, score and evaluate with.
 
@@ -31,6 +32,8 @@ def load(
       checkpoint_path: prefix of a checkpoint's files, such as "run/ckpt-1000", or
         "best"; the newest of the run if None.
       usr_dir: folder of your own registrations, if the run needs them.
+      jit_compile: search for outputs with XLA, which takes seconds for each shape of a
+        batch, or without it; None for shapes that come up often.
 
     Raises:
       FileNotFoundError: if there is no run or no checkpoint.
@@ -39,5 +42,8 @@ def load(
     from t2t_mm import trained_model  # late: it imports TensorFlow
 
     return trained_model.load(
-        output_dir, checkpoint_path=checkpoint_path, usr_dir=usr_dir
+        output_dir,
+        checkpoint_path=checkpoint_path,
+        usr_dir=usr_dir,
+        jit_compile=jit_compile,
     )

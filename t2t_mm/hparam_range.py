@@ -12,7 +12,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from t2t_mm import hparam, registry
+from t2t_mm import config_fields, registry
 
 LINEAR, LOG, REVERSE_LOG = "linear", "log", "reverse_log"
 _SCALES = (LINEAR, LOG, REVERSE_LOG)
@@ -127,13 +127,13 @@ def _checked(field: str, value_range: Range, hparams_cls: type) -> Range:
     """Returns a range whose choices have the type of the field."""
     if value_range.choices:
         choices = tuple(
-            hparam.check_field(field, choice, hparams_cls)
+            config_fields.check_field(field, choice, hparams_cls)
             for choice in value_range.choices
         )
         return dataclasses.replace(value_range, choices=choices)
     number = {"float": float, "int": int}[value_range.kind]
     for bound in (value_range.low, value_range.high):
-        hparam.check_field(field, number(bound), hparams_cls)
+        config_fields.check_field(field, number(bound), hparams_cls)
     return value_range
 
 

@@ -2,14 +2,14 @@
 
 import abc
 import collections
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import tensorflow as tf
 
 from t2t_mm import hparam, modality, registry
 from t2t_mm.features import FeatureSpec
-from t2t_mm.layers import initializers, moe, randomness
+from t2t_mm.layers import initializers, moe, randomness, recomputation
 from t2t_mm.modality import INPUTS, TARGETS, Embedded, LossTerms
 
 FeatureSpecs = Mapping[str, FeatureSpec]
@@ -263,6 +263,23 @@ class Model(tf.Module, abc.ABC):
         body = self.read_off(encoded, features[SPACE_ID], None)
         top = self.target_modality(problem)
         return top.predict(top.top(body.embedded))
+
+    def run_layer(
+        self,
+        layer: Callable[..., Any],
+        inputs: Sequence[tf.Tensor],
+        rng: randomness.RandomStream | None,
+    ) -> Any:
+        """Runs a layer of the body; with the hparam `remat`, keeps no more than inputs.
+
+        Args:
+          layer: takes the inputs and `rng`.
+          inputs: all tensors that have a gradient, apart from variables.
+          rng: None outside training.
+        """
+        if rng is None or not self.hparams.remat:
+            return layer(*inputs, rng)
+        return recomputation.recomputed(layer, inputs, rng)
 
     def decode_step(
         self,

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import tensorflow as tf
 
-from t2t_mm import hparam, registry
+from t2t_mm import config_fields, registry
 from t2t_mm import model as model_lib
 from t2t_mm import problem as problem_lib
 from t2t_mm.data import pipeline, vocabulary
@@ -52,7 +52,12 @@ class TrainedModel:
     """
 
     def __init__(
-        self, model: model_lib.Model, output_dir: str, checkpoint: str
+        self,
+        model: model_lib.Model,
+        output_dir: str,
+        checkpoint: str,
+        *,
+        jit_compile: bool | None = None,
     ) -> None:
         """Wraps a model with restored variables; `load` is the usual way.
 
@@ -60,7 +65,9 @@ class TrainedModel:
           model: the model.
           output_dir: folder of its run, with the vocabularies.
           checkpoint: path prefix of the checkpoint.
+          jit_compile: search with XLA; None for shapes of batches that come up often.
         """
+        self._jit_compile = jit_compile
         self.output_dir = output_dir
         self.checkpoint = checkpoint
         self._model = model
@@ -105,7 +112,11 @@ class TrainedModel:
         return self._cached(
             ("decoder", problem.name, config),
             lambda: decoder_lib.Decoder(
-                self._model, problem, config=config, vocab_dir=self.output_dir
+                self._model,
+                problem,
+                config=config,
+                vocab_dir=self.output_dir,
+                jit_compile=self._jit_compile,
             ),
         )
 
@@ -266,7 +277,7 @@ class TrainedModel:
 
 
 def _config(options: Mapping[str, Any]) -> DecodeConfig:
-    return DecodeConfig(**hparam.check_names(options, DecodeConfig))
+    return DecodeConfig(**config_fields.check_names(options, DecodeConfig))
 
 
 def _raw_inputs(problem: problem_lib.Problem, inputs: Iterable[Any]) -> list[Any]:
@@ -292,10 +303,11 @@ def load(
     *,
     checkpoint_path: str | None = None,
     usr_dir: str | None = None,
+    jit_compile: bool | None = None,
 ) -> TrainedModel:
     """Returns the model of a run; see `t2t_mm.load`."""
     folder = os.fspath(output_dir)
     registry.import_registrations(usr_dir)
     run_folder.read(folder)  # so that a folder without a run says so first
     model, checkpoint = loading.load(folder, checkpoint_path)
-    return TrainedModel(model, folder, checkpoint)
+    return TrainedModel(model, folder, checkpoint, jit_compile=jit_compile)

@@ -39,6 +39,17 @@ tf.config.set_logical_device_configuration(
     [tf.config.LogicalDeviceConfiguration() for _ in range(NUM_DEVICES)],
 )
 
+
+@pytest.fixture(autouse=True)
+def _groups_of_devices_of_their_own():
+    """Numbers groups of devices anew; TensorFlow's own tests do it like this, too.
+
+    Every strategy calls its first group 1, and a process with groups of two and of four
+    devices, which only tests have, would take one for the other.
+    """
+    tf.distribute.MirroredStrategy._collective_key_base += 100
+
+
 DIGITS_PROBLEMS = ("copy_digits", "reverse_digits")
 
 

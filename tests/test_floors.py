@@ -14,6 +14,8 @@ ROOMS = {
         "t2t_mm.__version__",
         "t2t_mm.registry",
         "t2t_mm.features",
+        "t2t_mm.config_fields",
+        "t2t_mm.gin_settings",
         "t2t_mm.hparam",
         "t2t_mm.hparam_range",
     ),
@@ -43,7 +45,7 @@ MAY_IMPORT = {
     "evaluation": {"ground", "data", "evaluation"},
     "decoding": BOTH_TOWERS | {"runs", "evaluation", "decoding"},
     "training": BOTH_TOWERS | {"runs", "evaluation", "decoding", "training"},
-    "search": {"ground", "training", "search"},
+    "search": {"ground", "runs", "training", "search"},
     "python": set(ROOMS) - {"reporting", "problems", "hparams", "bin", "search"},
     "reporting": set(ROOMS) - {"problems", "hparams", "bin", "search"},
     "problems": {"ground", "data", "problems"},
@@ -55,12 +57,18 @@ ONLY_IN = {
     "keras": (),
     "tensorflow.keras": (),
     "tf_keras": (),
-    "gin": ("t2t_mm.hparam",),
+    "gin": ("t2t_mm.gin_settings",),
     "optuna": ("t2t_mm.hparams_search",),
     "absl.flags": ("t2t_mm.bin",),
     "absl.app": ("t2t_mm.bin",),
 }
-NEED_NO_TENSORFLOW = ("t2t_mm.registry", "t2t_mm.features", "t2t_mm.hparam")
+NEED_NO_TENSORFLOW = (
+    "t2t_mm.registry",
+    "t2t_mm.features",
+    "t2t_mm.config_fields",
+    "t2t_mm.gin_settings",
+    "t2t_mm.hparam",
+)
 
 
 def _module_name(path):

@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from t2t_mm import hparam, registry
+from t2t_mm import config_fields, gin_settings, hparam, registry
 from t2t_mm.models.multimodel_hparams import MultiModelHParams
 from t2t_mm.training.run_config import RunConfig
 
@@ -18,7 +18,7 @@ def _resolve(tmp_path, *, gin_file=None, bindings=(), overrides=""):
         path = tmp_path / "mine.gin"
         path.write_text(gin_file)
         files.append(str(path))
-    bound = hparam.read_gin(TINY, files, bindings)
+    bound = gin_settings.read_gin(TINY, files, bindings)
     return hparam.resolve(
         "multimodel_tiny", bound=bound["multimodel_tiny"], overrides=overrides
     )
@@ -60,13 +60,13 @@ def test_files_are_read_in_order(tmp_path):
     for path, seed in zip(paths, (1, 2), strict=True):
         path.write_text(f"RunConfig.seed = {seed}")
 
-    bound = hparam.read_gin({"RunConfig": RunConfig}, [str(p) for p in paths], [])
+    bound = gin_settings.read_gin({"RunConfig": RunConfig}, [str(p) for p in paths], [])
 
     assert bound == {"RunConfig": {"seed": 2}}
 
 
 def test_several_targets_are_read_at_once():
-    bound = hparam.read_gin(
+    bound = gin_settings.read_gin(
         TINY | {"RunConfig": RunConfig},
         [],
         ["RunConfig.train_steps = 7", "multimodel_tiny.kernel_sizes = [3, 3, 5, 5]"],
@@ -79,9 +79,9 @@ def test_several_targets_are_read_at_once():
 
 
 def test_one_call_leaves_nothing_to_the_next():
-    hparam.read_gin(TINY, [], ["multimodel_tiny.dropout = 0.3"])
+    gin_settings.read_gin(TINY, [], ["multimodel_tiny.dropout = 0.3"])
 
-    assert hparam.read_gin(TINY, [], []) == {"multimodel_tiny": {}}
+    assert gin_settings.read_gin(TINY, [], []) == {"multimodel_tiny": {}}
 
 
 @pytest.mark.parametrize(
@@ -97,19 +97,19 @@ def test_one_call_leaves_nothing_to_the_next():
 )
 def test_bindings_that_fit_nothing_are_errors(binding, message):
     with pytest.raises(ValueError, match=message):
-        hparam.read_gin(TINY, [], [binding])
+        gin_settings.read_gin(TINY, [], [binding])
 
 
 def test_a_binding_for_a_set_that_the_run_does_not_read_is_an_error():
-    hparam.read_gin({"multimodel_base": MultiModelHParams}, [], [])
+    gin_settings.read_gin({"multimodel_base": MultiModelHParams}, [], [])
 
     with pytest.raises(ValueError, match="multimodel_base"):
-        hparam.read_gin(TINY, [], ["multimodel_base.dropout = 0.3"])
+        gin_settings.read_gin(TINY, [], ["multimodel_base.dropout = 0.3"])
 
 
 def test_a_gin_file_that_does_not_exist_is_named():
     with pytest.raises(FileNotFoundError, match="there is no 'nowhere.gin'"):
-        hparam.read_gin(TINY, ["nowhere.gin"], [])
+        gin_settings.read_gin(TINY, ["nowhere.gin"], [])
 
 
 def test_an_unknown_set_names_the_closest():
@@ -142,7 +142,7 @@ def test_an_unknown_set_names_the_closest():
     ],
 )
 def test_overrides_are_parsed_by_the_types_of_the_fields(text, values):
-    parsed = hparam.parse_overrides(text, MultiModelHParams)
+    parsed = config_fields.parse_overrides(text, MultiModelHParams)
 
     assert parsed == values
     for name, value in values.items():
@@ -169,7 +169,7 @@ def test_overrides_are_parsed_by_the_types_of_the_fields(text, values):
 )
 def test_overrides_that_do_not_fit_are_errors(text, message):
     with pytest.raises(ValueError, match=message):
-        hparam.parse_overrides(text, MultiModelHParams)
+        config_fields.parse_overrides(text, MultiModelHParams)
 
 
 @pytest.mark.parametrize(
@@ -283,7 +283,7 @@ def test_hparams_are_frozen_and_converted_where_nothing_is_lost():
     ],
 )
 def test_values_are_coerced_to_the_types_of_fields(value, kind, expected):
-    assert hparam.coerce(value, kind) == expected
+    assert config_fields.coerce(value, kind) == expected
 
 
 def test_differences_are_listed_by_field():

@@ -1,6 +1,6 @@
 import pytest
 
-from t2t_mm import hparam, hparam_range, registry
+from t2t_mm import config_fields, hparam_range, registry
 from t2t_mm.models.multimodel_hparams import MultiModelHParams
 
 
@@ -78,7 +78,7 @@ def test_overrides_are_read_back_as_they_were():
 
     text = hparam_range.to_overrides(values)
 
-    assert hparam.parse_overrides(text, MultiModelHParams) == values
+    assert config_fields.parse_overrides(text, MultiModelHParams) == values
 
 
 @pytest.mark.parametrize("name", ["optimizer_range", "multimodel_range"])

@@ -4,10 +4,10 @@ import dataclasses
 
 import pytest
 
+import stored_runs
 import tiny_models
 from t2t_mm import registry
 from t2t_mm.data import generation, text_problem
-from t2t_mm.decoding import decoder as decoder_lib
 from t2t_mm.decoding.decode_config import DecodeConfig
 from t2t_mm.features import Split
 from t2t_mm.training import experiment
@@ -66,8 +66,8 @@ def run(request, data_dir, tmp_path_factory):
         data_dir=data_dir,
         output_dir=output_dir,
     ).train_and_evaluate()
-    decoder = decoder_lib.Decoder.from_output_dir(
-        output_dir, "letters", config=DecodeConfig(extra_length=4)
+    decoder = stored_runs.make_decoder(
+        output_dir, "letters", DecodeConfig(extra_length=4)
     )
     return results["letters"], decoder
 

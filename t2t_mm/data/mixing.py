@@ -23,7 +23,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from t2t_mm import hparam
+from t2t_mm import config_fields
 
 _STREAM = 1  # sets these random numbers apart from others of the same seed
 _LEAST_LEFT, _MOST_LEFT = 0.1, 10.0
@@ -186,7 +186,7 @@ def _parse_point(item: str, text: str, problems: Iterable[str]) -> tuple[int, Ra
     for pair in pairs:
         name, _, number = pair.partition("=")
         check_problem(name, _FIELD, problems)
-        weights[name] = hparam.parse_number(_FIELD, number, text)
+        weights[name] = config_fields.parse_number(_FIELD, number, text)
     if not step.isdecimal() or not sum(weights.values()):
         raise ValueError(
             "A part of a mixing schedule must read '@STEP problem=weight ...', with a "
@@ -240,7 +240,7 @@ def by_problem(
     Raises:
       ValueError: if `text` does not read so, or names other problems.
     """
-    numbers = dict(hparam.parse_pairs(field, text))
+    numbers = dict(config_fields.parse_pairs(field, text))
     for name in numbers:
         check_problem(name, field, problems)
     return {name: numbers.get(name, default) for name in problems}

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from t2t_mm import hparam
+from t2t_mm import config_fields
 
 SAMPLING_METHODS = ("argmax", "random")
 _FILES = "outputs go to --decode_to_file or standard output"
@@ -42,6 +42,7 @@ class DecodeConfig:
       alpha: with beams, the larger, the longer the outputs; 0 for plain probability.
       return_beams: give all beams, the best first, not the best alone.
       write_beam_scores: write the score of each output beside it.
+      return_attention: give the best output's attention to the encoded input.
       sampling_method: "argmax" for the most likely, "random" for samples.
       sampling_temp: of samples; below 1 the likely gets likelier.
       sampling_keep_top_k: sample only from so many of the most likely ids; 0 for all.
@@ -69,6 +70,7 @@ class DecodeConfig:
     alpha: float = 0.6
     return_beams: bool = False
     write_beam_scores: bool = False
+    return_attention: bool = False
     sampling_method: str = "argmax"
     sampling_temp: float = 1.0
     sampling_keep_top_k: int = 0
@@ -90,7 +92,7 @@ class DecodeConfig:
         Raises:
           ValueError: naming the field, its value and what is allowed.
         """
-        hparam.check_types(self)
+        config_fields.check_types(self)
         self._check_ranges()
         if self.sampling_method not in SAMPLING_METHODS:
             raise ValueError(
@@ -193,4 +195,4 @@ def parse(text: str) -> DecodeConfig:
         name = part.partition("=")[0].strip()
         if name in _OTHERS:
             raise ValueError(f"There is no `{name}` in decoding: {_OTHERS[name]}.")
-    return DecodeConfig(**hparam.parse_overrides(text, DecodeConfig))
+    return DecodeConfig(**config_fields.parse_overrides(text, DecodeConfig))

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from t2t_mm import hparam
 from t2t_mm import model as model_lib
@@ -15,9 +16,10 @@ from t2t_mm.data import encoding, pipeline, vocabulary
 from t2t_mm.decoding import (
     batch_rows,
     beam,
+    compiled_search,
     constraints,
     listed_constraint,
-    loading,
+    output_attention,
     searcher,
     tree_constraint,
 )
@@ -34,11 +36,14 @@ class Hypothesis(NamedTuple):
         targets are no ids.
       score: log-probability over ((5 + length) / 6)^alpha, of a class plain
         log-probability; None if targets are no ids.
+      attention: of the best output, if it was asked for: how much each of `ids` looked
+        at each position of the encoded input, by layer.
     """
 
     text: str
     ids: list[Any]
     score: float | None
+    attention: dict[str, list[list[float]]] | None = None
 
 
 _Results = dict[Hashable, Sequence[Hypothesis]]  # of examples, by what tells them apart
@@ -88,6 +93,7 @@ class Decoder:
         config: DecodeConfig,
         vocab_dir: str,
         ensemble: Sequence[model_lib.Model] = (),
+        jit_compile: bool | None = None,
     ) -> None:
         """Creates a decoder.
 
@@ -97,6 +103,7 @@ class Decoder:
           config: how to decode.
           vocab_dir: folder of the problem's vocabulary.
           ensemble: further models; the mean of the probabilities decides.
+          jit_compile: search with XLA; None for shapes of batches that come up often.
 
         Raises:
           ValueError: if the options of decoding do not fit the problem.
@@ -115,11 +122,17 @@ class Decoder:
             config=config,
             constraint=self._constraint,
         )
+        if unused := search.unused_options():
+            logging.warning(
+                "decode | %s | no effect on such targets: %s",
+                problem.name,
+                ", ".join(unused),
+            )
+        self._attention = None
+        if config.return_attention and "return_attention" not in unused:
+            self._attention = output_attention.OutputAttention(model, problem.name)
         self._feature_names = search.signature().keys()
-        self._search = tf.function(
-            search.__call__,
-            input_signature=[search.signature(), tf.TensorSpec([None], tf.bool)],
-        )
+        self._search = compiled_search.CompiledSearch(search, problem.name, jit_compile)
 
     def _make_constraint(self) -> constraints.Constraint | None:
         name = self.problem.name
@@ -146,39 +159,6 @@ class Decoder:
         targets = self._model.target_modality(self.problem.name)
         return targets.spec.vocab_size is not None
 
-    @classmethod
-    def from_output_dir(
-        cls,
-        output_dir: str,
-        problem_name: str,
-        *,
-        config: DecodeConfig,
-        checkpoint_path: str | Sequence[str] | None = None,
-    ) -> "Decoder":
-        """Rebuilds the model of a run and restores a checkpoint of it.
-
-        Args:
-          output_dir: folder of the run.
-          problem_name: one of the problems of the run.
-          config: how to decode.
-          checkpoint_path: which one, see `checkpoint_choice`; the newest if None.
-            Several are an ensemble.
-
-        Raises:
-          FileNotFoundError: if there is no run or no checkpoint.
-          LookupError: if the run has no such problem.
-        """
-        paths: Sequence[str | None] = (
-            [checkpoint_path]
-            if checkpoint_path is None or isinstance(checkpoint_path, str)
-            else checkpoint_path
-        )
-        model, *ensemble = (loading.load_model(output_dir, path) for path in paths)
-        problem = loading.problem_of(model, problem_name, output_dir)
-        return cls(
-            model, problem, config=config, vocab_dir=output_dir, ensemble=ensemble
-        )
-
     def _decode_batch(
         self,
         features: Mapping[str, tf.Tensor],
@@ -204,13 +184,20 @@ class Decoder:
         if not self._has_inputs:
             prompts = features["targets_length"].numpy()
         all_ids, all_scores = found.ids.numpy(), found.scores.numpy()
-        return [
+        results = [
             [
                 self._hypothesis(ids[i], float(scores[i]), int(prompt))
                 for i in range(len(scores))
                 if i == 0 or scores[i] > beam.NO_SCORE
             ]
             for ids, scores, prompt in zip(all_ids, all_scores, prompts, strict=True)
+        ]
+        if self._attention is None:
+            return results
+        weights = self._attention(prepared, [best.ids for best, *_ in results])
+        return [
+            [best._replace(attention=attention), *others]
+            for attention, (best, *others) in zip(weights, results, strict=True)
         ]
 
     def _count_words(self, features: Mapping[str, tf.Tensor], rows: int) -> tf.Tensor:

@@ -1,5 +1,6 @@
 """A run's folder to a model with its variables."""
 
+import os
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -59,7 +60,7 @@ def load(output_dir: str, checkpoint_path: str | None = None) -> Loaded:
       FileNotFoundError: if there is no run or no checkpoint.
       LookupError: if the run's model or a modality is not registered.
       OSError: if the checkpoint is damaged.
-      ValueError: if it is of another model.
+      ValueError: if it is of another model, or of a run with other vocabularies.
     """
     registry.import_models()
     description = run_folder.read(output_dir)
@@ -67,7 +68,9 @@ def load(output_dir: str, checkpoint_path: str | None = None) -> Loaded:
     model = registry.MODELS.get(description.model)(
         description.hparams, description.problems, name=description.model
     )
-    return Loaded(model, restore_weights(model, output_dir, checkpoint_path))
+    checkpoint = restore_weights(model, output_dir, checkpoint_path)
+    run_folder.check_same_vocabularies(description, os.path.dirname(checkpoint))
+    return Loaded(model, checkpoint)
 
 
 def restore_weights(

@@ -61,6 +61,7 @@ def as_json(about: dict[str, Any], results: "Sequence[Hypothesis]") -> str:
     """
     found = [
         {"output": result.text, "score": result.score, "ids": result.ids}
+        | ({} if result.attention is None else {"attention": result.attention})
         for result in results
     ]
     output = results[0].text if results else ""

@@ -9,12 +9,24 @@ import tensorflow as tf
 from t2t_mm import model as model_lib
 from t2t_mm.decoding import beam, constraints, sampling, sequential, steps
 from t2t_mm.decoding.decode_config import DecodeConfig
+from t2t_mm.layers import compilation
 from t2t_mm.modality import Embedded
 
 Features = Mapping[str, tf.Tensor]
 
 NUM_WORDS = "num_words"  # `[batch]` int32, of the inputs, for constraints
 NUMBERS = "numbers"  # `[batch]` int32, which input a row is, for samples
+
+# Options that mean something for targets that are sequences, or have ids, alone.
+_OF_SEQUENCES = (
+    "alpha",
+    "extra_length",
+    "min_length_ratio",
+    "force_decode_length",
+    "eos_penalty",
+    "return_attention",
+)
+_OF_IDS = ("beam_size", "return_beams", "write_beam_scores")
 
 
 class Found(NamedTuple):
@@ -71,6 +83,19 @@ class Searcher:
                 "them. Decode with sampling_method=argmax."
             )
 
+    def unused_options(self) -> list[str]:
+        """Returns the names of options that are set and have no effect here."""
+        target = self._models[0].target_modality(self._name)
+        if target.autoregressive:
+            without_inputs = set() if self._has_inputs else {"return_attention"}
+            return [name for name in self._config.changes() if name in without_inputs]
+        unused = set(_OF_SEQUENCES)
+        if target.spec.vocab_size is None:
+            unused.update(_OF_IDS)
+        elif not self._config.return_beams:
+            unused.add("beam_size")
+        return [name for name in self._config.changes() if name in unused]
+
     def signature(self) -> dict[str, tf.TensorSpec]:
         """Returns the types of the features that `__call__` wants."""
         signature = {
@@ -94,7 +119,7 @@ class Searcher:
         """
         model = self._models[0]
         if model.is_autoregressive(self._name):
-            return self._search(features, is_filler)
+            return self.search(features, self.encode(features), is_filler)
         if model.target_modality(self._name).spec.vocab_size is None:
             return model.predict(features, problem=self._name)
         logits = [self._read_off(each, features) for each in self._models]
@@ -118,17 +143,44 @@ class Searcher:
         # [batch, length, results] -> [batch, results, length]
         return Found(tf.transpose(ids, [0, 2, 1]), tf.reduce_sum(scores, 1))
 
-    def _search(self, features: Features, is_filler: tf.Tensor) -> Found:
+    def why_not_compiled(self) -> str | None:
+        """Returns what keeps XLA from compiling `search`; None if nothing does."""
+        if not self._models[0].is_autoregressive(self._name):
+            return "its targets are no sequence"
+        if self._constraint is not None:
+            return "constraints have shapes that depend on the inputs"
+        if self._config.is_random:
+            return "samples would be others"
+        return None
+
+    def encode(self, features: Features) -> list[Embedded]:
+        """Returns what each model makes of the inputs, for `search`."""
         encoded = [
             model.encode(features, problem=self._name).embedded
             for model in self._models
         ]
+        return [Embedded(each.values, each.mask) for each in encoded]
+
+    def search(
+        self,
+        features: Features,
+        encoded: Sequence[Embedded],
+        is_filler: tf.Tensor,
+    ) -> Found:
+        """Returns outputs that are sequences.
+
+        Args:
+          features: as of `__call__`; the inputs themselves are not looked at.
+          encoded: from `encode`.
+          is_filler: `[batch]` bool, rows that nobody waits for.
+        """
         lengths = self._given_lengths(features, encoded[0])
         max_lengths = self._max_lengths(features, lengths)
-        step, state = self._step(features, encoded, lengths, max_lengths)
+        room = self._room(features, encoded[0], max_lengths)
+        step, state = self._step(features, encoded, lengths, max_lengths, room)
         if self._config.beam_size > 1:
-            return self._beam_search(step, state, is_filler, max_lengths)
-        return self._extend(features, step, state, is_filler, max_lengths)
+            return self._beam_search(step, state, is_filler, max_lengths, room)
+        return self._extend(features, step, state, is_filler, max_lengths, room)
 
     def _given_lengths(self, features: Features, encoded: Embedded) -> tf.Tensor:
         """Returns the length of the encoded input or the prompt, `[batch]` int32."""
@@ -143,16 +195,26 @@ class Searcher:
         least = self._constraint.least_length(features[NUM_WORDS])
         return tf.maximum(max_lengths, least)
 
+    def _room(
+        self, features: Features, encoded: Embedded, max_lengths: tf.Tensor
+    ) -> tf.Tensor | int:
+        """Returns the number of positions to make room for; under XLA it is static."""
+        if not compilation.is_for_xla():
+            return tf.reduce_max(max_lengths)
+        given = encoded.values if self._has_inputs else features["targets"]
+        return given.shape[1] + self._config.extra_length
+
     def _step(
         self,
         features: Features,
         encoded: Sequence[Embedded],
         lengths: tf.Tensor,
         max_lengths: tf.Tensor,
+        room: tf.Tensor | int,
     ) -> tuple[steps.StepFunction, steps.State]:
         """Returns what scores the next id, and its state at the start."""
         config = self._config
-        longest, space_id = tf.reduce_max(max_lengths), features[model_lib.SPACE_ID]
+        space_id = features[model_lib.SPACE_ID]
         step = steps.mean_of(
             [
                 functools.partial(model.decode_step, problem=self._name)
@@ -160,7 +222,7 @@ class Searcher:
             ]
         )
         state: steps.State = tuple(
-            model.init_state(part, space_id, max_length=longest)
+            model.init_state(part, space_id, max_length=room)
             for model, part in zip(self._models, encoded, strict=True)
         )
         if config.min_length_ratio or config.force_decode_length or config.eos_penalty:
@@ -189,6 +251,7 @@ class Searcher:
         state: steps.State,
         is_filler: tf.Tensor,
         max_lengths: tf.Tensor,
+        room: tf.Tensor | int,
     ) -> Found:
         found = beam.search(
             step,
@@ -198,6 +261,8 @@ class Searcher:
             beam_size=self._config.beam_size,
             alpha=self._config.alpha,
             stop_early=not self._config.return_beams,
+            room=room,
+            end_bonus=max(0.0, -self._config.eos_penalty),
         )
         count = self._config.num_results
         return Found(found.ids[:, :count], found.scores[:, :count])
@@ -209,19 +274,21 @@ class Searcher:
         state: steps.State,
         is_filler: tf.Tensor,
         max_lengths: tf.Tensor,
+        room: tf.Tensor | int,
     ) -> Found:
         """Searches greedily or draws samples."""
         count = self._config.num_results
         choose: sequential.Choice = sequential.best
         is_filler, max_lengths = steps.repeat_rows((is_filler, max_lengths), count)
         if self._config.is_random:
-            choose = self._sampler(features[NUMBERS], tf.reduce_max(max_lengths))
+            choose = self._sampler(features[NUMBERS], room)
         found = sequential.extend(
             step,
             steps.repeat_rows(state, count),
             choose=choose,
             is_filler=is_filler,
             max_lengths=max_lengths,
+            room=room,
         )
         lengths = tf.reduce_sum(tf.cast(found.ids != 0, tf.int32), 1)
         scores = found.scores / beam.length_penalty(lengths, self._config.alpha)
@@ -232,7 +299,9 @@ class Searcher:
             tf.reshape(scores, [-1, count]),
         )
 
-    def _sampler(self, numbers: tf.Tensor, length: tf.Tensor) -> sequential.Choice:
+    def _sampler(
+        self, numbers: tf.Tensor, length: tf.Tensor | int
+    ) -> sequential.Choice:
         config = self._config
         samples = tf.range(config.num_decodes)
         # [batch] -> [batch * num_decodes], a number for each sample of each input

@@ -37,6 +37,7 @@ def extend(
     choose: Choice,
     is_filler: tf.Tensor,
     max_lengths: tf.Tensor,
+    room: tf.Tensor | int | None = None,
 ) -> Extended:
     """Extends every row until all have ended or reached their largest length.
 
@@ -46,9 +47,11 @@ def extend(
       choose: decides on the next id.
       is_filler: `[rows]` bool, rows that nobody waits for; they stay empty.
       max_lengths: `[rows]` int32, largest number of ids of each row.
+      room: `longest` of the result; the largest of `max_lengths` if None.
     """
     rows = tf.shape(is_filler)[0]
     longest = tf.reduce_max(max_lengths)
+    room = longest if room is None else room
 
     def goes_on(position: tf.Tensor, ended: tf.Tensor, *_: State) -> tf.Tensor:
         return (position < longest) & ~tf.reduce_all(ended)
@@ -77,7 +80,7 @@ def extend(
             is_filler,
             tf.fill([rows], PAD_ID),
             tf.zeros([rows]),
-            tf.zeros([longest, rows], tf.int32),
+            tf.zeros([room, rows], tf.int32),
             initial_state,
         ),
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from t2t_mm import hparam_range
-from t2t_mm.hparams_search.objective import Objective
+from t2t_mm.training.watched_metric import WatchedMetric
 
 FILE = "search.tsv"
 
@@ -29,19 +29,19 @@ class Row(NamedTuple):
     hparams: dict[str, Any]
 
 
-def sort(rows: Sequence[Row], objective: Objective) -> list[Row]:
+def sort(rows: Sequence[Row], objective: WatchedMetric) -> list[Row]:
     """Returns the best trial first: those that ended, then those that were stopped."""
 
     def key(row: Row) -> tuple[int, float]:
         group = ("complete", "pruned", "fail").index(row.state)
         if row.value is None or math.isnan(row.value):
             return group, math.inf
-        return group, -row.value if objective.maximize else row.value
+        return group, -row.value if objective.higher_is_better else row.value
 
     return sorted(rows, key=key)
 
 
-def _cells(rows: Sequence[Row], objective: Objective) -> list[list[str]]:
+def _cells(rows: Sequence[Row], objective: WatchedMetric) -> list[list[str]]:
     names = list(dict.fromkeys(name for row in rows for name in row.hparams))
     header = ["trial", "state", "step", str(objective), *names]
     lines = [header]
@@ -57,7 +57,7 @@ def _cells(rows: Sequence[Row], objective: Objective) -> list[list[str]]:
     return lines
 
 
-def write(rows: Sequence[Row], objective: Objective, output_dir: str) -> None:
+def write(rows: Sequence[Row], objective: WatchedMetric, output_dir: str) -> None:
     """Writes `search.tsv`, whole or not at all."""
     path = os.path.join(output_dir, FILE)
     with open(f"{path}.partial", "w", encoding="utf-8") as file:
@@ -65,7 +65,7 @@ def write(rows: Sequence[Row], objective: Objective, output_dir: str) -> None:
     os.replace(f"{path}.partial", path)
 
 
-def format_table(rows: Sequence[Row], objective: Objective) -> str:
+def format_table(rows: Sequence[Row], objective: WatchedMetric) -> str:
     """Returns a table, and the settings of the best trial as a flag."""
     lines = _cells(rows, objective)
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]

@@ -22,7 +22,8 @@ from optuna.trial import FrozenTrial, TrialState
 from t2t_mm import hparam_range
 from t2t_mm.hparam_range import Range
 from t2t_mm.hparams_search import results, trial_run
-from t2t_mm.hparams_search.objective import Objective
+from t2t_mm.runs import folder_lock
+from t2t_mm.training.watched_metric import WatchedMetric
 
 JOURNAL_FILE = "search.journal"
 _MOST_FAILURES = 3  # in a row, before a search gives up
@@ -35,6 +36,7 @@ class Search:
     Attributes:
       ranges: values of every hyperparameter that is searched.
       objective: what is looked for.
+      problems: that all trials train.
       max_trials: how many are tried, those of earlier calls included.
       prune: stop a trial at an evaluation at which it is worse than most were.
       arguments: of the trainer, but for --hparams and the folder.
@@ -43,7 +45,8 @@ class Search:
     """
 
     ranges: Mapping[str, Range]
-    objective: Objective
+    objective: WatchedMetric
+    problems: Sequence[str]
     max_trials: int
     prune: bool
     arguments: Sequence[str]
@@ -55,7 +58,7 @@ class Search:
         return {
             "ranges": {n: dataclasses.asdict(r) for n, r in self.ranges.items()},
             "objective": str(self.objective),
-            "maximize": self.objective.maximize,
+            "maximize": self.objective.higher_is_better,
             "hparams": self.hparams,
             "flags": " ".join(self.arguments),
         }
@@ -67,8 +70,14 @@ def run(search: Search, output_dir: str) -> str:
     Trials that were interrupted are finished first.
 
     Raises:
+      BlockingIOError: if another process searches in `output_dir`.
       ValueError: if another search is in `output_dir`, or trial after trial fails.
     """
+    with folder_lock.held(output_dir):
+        return _run(search, output_dir)
+
+
+def _run(search: Search, output_dir: str) -> str:
     study = _open_study(search, output_dir)
     previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -103,7 +112,7 @@ def _open_study(search: Search, output_dir: str) -> optuna.Study:
         storage=storage,
         study_name="search",
         load_if_exists=True,
-        direction="maximize" if search.objective.maximize else "minimize",
+        direction="maximize" if search.objective.higher_is_better else "minimize",
         sampler=optuna.samplers.TPESampler(seed=search.seed + tried),
         pruner=optuna.pruners.MedianPruner()
         if search.prune
@@ -171,14 +180,14 @@ def _try(
     """Runs a trial and records how it ended."""
     folder = trial_folder(output_dir, trial.number)
     overrides = hparam_range.to_overrides(to_values(trial.params, search.ranges))
-    logging.info(
-        "search | trial %d of %d | %s", trial.number + 1, search.max_trials, overrides
-    )
+    name = f"trial {trial.number} | {trial.number + 1} of {search.max_trials}"
+    logging.info("search | %s | %s", name, overrides)
     hparams = ",".join(filter(None, (search.hparams, overrides)))
     outcome = trial_run.run(
         [*search.arguments, f"--hparams={hparams}"],
         folder,
         search.objective,
+        search.problems,
         lambda step, value: _report(trial, step, value),
     )
     state = _state(outcome)
@@ -191,9 +200,8 @@ def _try(
     if state == TrialState.FAIL:
         _give_up_after_failures(study, folder)
     logging.info(
-        "search | trial %d of %d | %s%s",
-        trial.number + 1,
-        search.max_trials,
+        "search | %s | %s%s",
+        name,
         "no evaluation"
         if outcome.value is None
         else f"{search.objective} {outcome.value:.4f} at step {outcome.step}",

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from t2t_mm.layers import cache as caches
 from t2t_mm.layers import core, randomness
 
 _MASKED = -1e9  # far below any score; finite, so that a fully masked row stays finite
@@ -176,10 +177,9 @@ class MultiHeadAttention(tf.Module):
         """
         new = self.project(x[:, None])
         positions = tf.range(tf.shape(cache.keys)[2])
-        here = (positions == position)[:, None]  # [max_length, 1]
         cache = KeysValues(
-            tf.where(here, new.keys, cache.keys),
-            tf.where(here, new.values, cache.values),
+            caches.write(cache.keys, new.keys, position, axis=2),
+            caches.write(cache.values, new.values, position, axis=2),
         )
         bias = tf.where(positions <= position, 0.0, _MASKED)
         return self(x[:, None], cache, bias, position=position)[:, 0], cache

@@ -8,6 +8,7 @@ import math
 
 import tensorflow as tf
 
+from t2t_mm.layers import cache as caches
 from t2t_mm.layers import compilation, core, initializers, randomness
 
 
@@ -154,15 +155,31 @@ class SeparableConv(tf.Module):
         )
         return self._mix(y)
 
-    def from_taps(self, taps: tf.Tensor) -> tf.Tensor:
-        """Maps `[batch, kernel_size, input_size]` to `[batch, output_size]`."""
-        kernel = tf.cast(self.depthwise_kernel, taps.dtype)
-        return self._mix(tf.reduce_sum(taps * kernel, axis=1))
+    def step(self, x: tf.Tensor, past: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
+        """Maps one new position, `[batch, input_size]`, to `[batch, output_size]`.
+
+        Args:
+          x: the new position.
+          past: `[batch, cache_length, input_size]`, see `ConvStep.step`.
+          position: `[]` int32, where the new position is.
+        """
+        kernel = tf.cast(self.depthwise_kernel, x.dtype)
+        y = x * kernel[-1]
+        num_past = kernel.shape[0] - 1
+        if num_past and self._dilation_rate == 1:
+            # Turning the kernel moves less than bringing the past into order.
+            turned = tf.gather(kernel, (tf.range(num_past) - position) % num_past)
+            y += tf.reduce_sum(past * turned, axis=1)
+        elif num_past:
+            taps = _past_taps(past, position, self._dilation_rate)
+            y += tf.reduce_sum(taps * kernel[:-1], axis=1)
+        return self._mix(y)
 
     def _mix(self, x: tf.Tensor) -> tf.Tensor:
         kernel = tf.convert_to_tensor(self.pointwise_kernel)
         if self._groups == 1:
-            return core.matmul_last_axis(x, kernel[0])
+            # Not `kernel[0]`: its gradient copies that of the product.
+            return core.matmul_last_axis(x, tf.squeeze(kernel, 0))
         parts = tf.split(x, self._groups, axis=-1)
         mixed = [core.matmul_last_axis(p, kernel[j]) for j, p in enumerate(parts)]
         return tf.concat(mixed, -1)
@@ -206,9 +223,14 @@ class GroupedConv(tf.Module):
         length = tf.shape(x)[1]
         padded = tf.pad(x, [[0, 0], [self._kernel_size - 1, 0], [0, 0]])
         taps = [padded[:, i : i + length] for i in range(self._kernel_size)]
-        return self.from_taps(tf.stack(taps, 2))
+        return self._from_taps(tf.stack(taps, 2))
 
-    def from_taps(self, taps: tf.Tensor) -> tf.Tensor:
+    def step(self, x: tf.Tensor, past: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
+        """Maps one new position; see `SeparableConv.step`."""
+        taps = _past_taps(past, position, 1) if past.shape[1] else past
+        return self._from_taps(tf.concat([taps, x[:, None]], 1))
+
+    def _from_taps(self, taps: tf.Tensor) -> tf.Tensor:
         """Maps `[..., kernel_size, input_size]` to `[..., output_size]`."""
         kernel = tf.cast(self.kernel, taps.dtype)
         # [groups, kernel_size, in, out] -> [groups, kernel_size * in, out]
@@ -222,6 +244,13 @@ class GroupedConv(tf.Module):
             )
             parts.append(core.matmul_last_axis(window, flat[j]))
         return self.mix(tf.concat(parts, -1))
+
+
+def _past_taps(past: tf.Tensor, position: tf.Tensor, dilation_rate: int) -> tf.Tensor:
+    """Returns `[batch, kernel_size - 1, input_size]`, what came before, in order."""
+    length = past.shape[1]
+    distances = tf.range(length, 0, -dilation_rate)
+    return tf.gather(past, (position - distances) % length, axis=1)
 
 
 def _check_groups(groups: int, input_size: int, output_size: int) -> None:
@@ -317,16 +346,23 @@ class ConvStep(tf.Module):
         """Returns the past of an empty sequence `[batch, cache_length, input_size]`."""
         return tf.zeros([batch, self.cache_length, self._input_size], dtype)
 
-    def step(self, x: tf.Tensor, cache: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def step(
+        self, x: tf.Tensor, cache: tf.Tensor, position: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Computes one new position of a causal step.
 
         Args:
           x: `[batch, input_size]`, the new position.
-          cache: `[batch, cache_length, input_size]`, the positions before it.
+          cache: `[batch, cache_length, input_size]`, the positions before it; position
+            p is at p modulo `cache_length`, so that none has to move.
+          position: `[]` int32, where the new position is.
 
         Returns:
           `[batch, output_size]` and the new cache.
         """
-        window = tf.concat([cache, tf.nn.relu(x)[:, None]], axis=1)
-        taps = window[:, :: self._dilation_rate]  # [batch, kernel_size, input_size]
-        return self.layer_norm(self.conv.from_taps(taps)), window[:, 1:]
+        x = tf.nn.relu(x)
+        y = self.layer_norm(self.conv.step(x, cache, position))
+        if not self.cache_length:
+            return y, cache
+        slot = position % self.cache_length
+        return y, caches.write(cache, x[:, None], slot, axis=1)

@@ -209,3 +209,16 @@ def _weighted_rows(rows: tf.Tensor, index: tf.Tensor, weights: tf.Tensor) -> tf.
         for j in range(index.shape[1])
     ]
     return terms[0] if len(terms) == 1 else tf.add_n(terms)
+
+
+def take(kernels: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
+    """Gathers kernels, some more than once, with a gradient as dense as they are."""
+
+    @tf.custom_gradient
+    def take(values: tf.Tensor) -> tuple[tf.Tensor, object]:
+        def gradient(dy: tf.Tensor) -> tf.Tensor:
+            return tf.math.unsorted_segment_sum(dy, index, values.shape[0])
+
+        return tf.gather(values, index), gradient
+
+    return take(kernels)

@@ -16,6 +16,7 @@ from t2t_mm.layers import (
     initializers,
     randomness,
     routing,
+    used_experts,
 )
 
 _CAPACITY_MULTIPLE = 8
@@ -278,11 +279,30 @@ class MixtureOfExperts(tf.Module):
         if self._route_padding:
             row_mask = tf.ones_like(row_mask)
         gating, loss, stats = self.gate(rows, row_mask, space_id, rng)
-        mixed, dropped = self._mix(rows, row_mask, gating, stats, rng is not None)
+        if rng is None and compilation.is_for_xla() and x.shape[1] == 1:
+            mixed, dropped = self._mix_step_for_xla(rows, gating), tf.zeros([])
+        else:
+            mixed, dropped = self._mix(rows, row_mask, gating, stats, rng is not None)
         values = tf.reshape(mixed, tf.shape(x))
         if self.shared is not None:
             values += self.shared(x)
         return MoeOutput(values, loss, stats._replace(dropped=dropped))
+
+    def _used_experts(
+        self, rows: tf.Tensor, gating: routing.Gating
+    ) -> used_experts.UsedExperts:
+        gates = used_experts.gates_of_experts(gating, self._num_experts)
+        return used_experts.UsedExperts(
+            rows,
+            tf.cast(gates * self._scale, rows.dtype),
+            self._kernels(),
+            lambda hidden: feed_forward.activate(hidden, self._activation),
+        )
+
+    def _mix_step_for_xla(self, rows: tf.Tensor, gating: routing.Gating) -> tf.Tensor:
+        """Does what `_mix` does for a step of decoding, which has few positions."""
+        experts = self._used_experts(rows, gating)
+        return tf.cond(experts.are_few(tf.shape(rows)[0]), experts.run, experts.run_all)
 
     def _mix(
         self,
@@ -292,27 +312,52 @@ class MixtureOfExperts(tf.Module):
         stats: ExpertStats,
         training: bool,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        kernels = (
-            tf.convert_to_tensor(self.kernel_0),
-            tf.convert_to_tensor(self.kernel_1),
-        )
         limited = training and self._capacity_factor > 0
         if compilation.is_for_xla() and not limited:
-            balanced = self._k * rows.shape[0] // self._num_experts
-            plan, expert_of_block = dispatch.plan_blocks(
-                gating.experts, mask, self._num_experts, _round_up(max(balanced, 1))
-            )
-            first, second = kernels
-            kernels = _take(first, expert_of_block), _take(second, expert_of_block)
-        else:
-            capacity = self._capacity(tf.shape(rows)[0], stats, limited=limited)
+            return self._mix_by_blocks(rows, mask, gating, stats)
+        capacity = self._capacity(tf.shape(rows)[0], stats, limited=limited)
+
+        def by_tables() -> tuple[tf.Tensor, tf.Tensor]:
             plan = dispatch.plan_dispatch(
                 gating.experts, mask, self._num_experts, capacity
             )
+            return self._run_plan(rows, gating, stats, plan, self._kernels())
+
+        if training or compilation.needs_static_shapes():
+            return by_tables()
+        used = self._used_experts(rows, gating)
+        few = used.are_few(capacity)
+        return tf.cond(few, lambda: (used.run(), tf.zeros([])), by_tables)
+
+    def _mix_by_blocks(
+        self,
+        rows: tf.Tensor,
+        mask: tf.Tensor,
+        gating: routing.Gating,
+        stats: ExpertStats,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        balanced = self._k * rows.shape[0] // self._num_experts
+        plan, expert_of_block = dispatch.plan_blocks(
+            gating.experts, mask, self._num_experts, _round_up(max(balanced, 1))
+        )
+        first, second = (dispatch.take(k, expert_of_block) for k in self._kernels())
+        return self._run_plan(rows, gating, stats, plan, (first, second))
+
+    def _run_plan(
+        self,
+        rows: tf.Tensor,
+        gating: routing.Gating,
+        stats: ExpertStats,
+        plan: dispatch.Dispatch,
+        kernels: tuple[tf.Tensor, tf.Tensor],
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         outputs = self._run_experts(dispatch.to_tables(rows, plan), kernels)
         gates = tf.cast(gating.gates, rows.dtype) * self._scale
         dropped = tf.reduce_sum(stats.load) - tf.reduce_sum(plan.has_slot)
         return dispatch.from_tables(outputs, gates, plan), dropped
+
+    def _kernels(self) -> tuple[tf.Tensor, tf.Tensor]:
+        return tf.convert_to_tensor(self.kernel_0), tf.convert_to_tensor(self.kernel_1)
 
     def _run_experts(
         self, rows: tf.Tensor, kernels: tuple[tf.Tensor, tf.Tensor]
@@ -344,19 +389,6 @@ class MixtureOfExperts(tf.Module):
         balanced = self._k / self._num_experts * tf.cast(positions, tf.float32)
         allowed = tf.math.ceil((self._capacity_factor or _BUSIEST) * balanced)
         return _round_up(tf.maximum(tf.cast(allowed, tf.int32), 1))
-
-
-def _take(kernels: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
-    """Gathers kernels, some more than once, with a gradient as dense as they are."""
-
-    @tf.custom_gradient
-    def take(values: tf.Tensor) -> tuple[tf.Tensor, object]:
-        def gradient(dy: tf.Tensor) -> tf.Tensor:
-            return tf.math.unsorted_segment_sum(dy, index, values.shape[0])
-
-        return tf.gather(values, index), gradient
-
-    return take(kernels)
 
 
 def _round_up(rows: Any) -> Any:

@@ -37,6 +37,16 @@ class RandomStream:
             self._seed, self._calls, alg=ALGORITHM
         )
 
+    def copy(self) -> "RandomStream":
+        """Returns a stream that hands out what this one is about to hand out."""
+        stream = RandomStream(self._seed)
+        stream._calls = self._calls
+        return stream
+
+    def go_on_after(self, stream: "RandomStream") -> None:
+        """Makes this stream go on where `stream`, a copy of it, has got to."""
+        self._calls = stream._calls
+
 
 def uniform(shape: Any, rng: RandomStream) -> tf.Tensor:
     """Returns numbers from 0 to below 1, float32.

@@ -88,6 +88,11 @@ class ExpertHParams(hparam.HParams):
                 "`moe_balance` 'bias' replaces noise: it needs `moe_router` 'softmax'; "
                 f"got '{self.moe_router}'."
             )
+        if self.remat and self.moe_balance == "bias":
+            raise ValueError(
+                "`remat` must be false with `moe_balance` 'bias', which moves in every "
+                "forward pass, and `remat` has two in a step. Choose another balance."
+            )
         if self.feed_forward == "experts" and self._gate_learns_nothing():
             raise ValueError(
                 "`moe_k` must be at least 2 with `moe_router` 'noisy_top_k' and "

@@ -79,7 +79,7 @@ class MultiModel(model.Model):
         middle = self.hparams.encoder_moe_after
         x = core.apply_mask(x, mask)
         x = self._run_stack(self.encoder_blocks[:middle], x, mask, rng)
-        experts = self.encoder_experts(x, mask, space_id, rng)
+        experts = self._run_experts(self.encoder_experts, x, mask, space_id, rng)
         x = self._run_stack(self.encoder_blocks[middle:], experts.values, mask, rng)
         if self.encoder_norm is not None:
             x = core.apply_mask(self.encoder_norm(x), mask)
@@ -95,8 +95,20 @@ class MultiModel(model.Model):
         rng: randomness.RandomStream | None,
     ) -> tf.Tensor:
         for block in stack:
-            x = block(x, mask, rng)
+            x = self.run_layer(
+                lambda x, rng, block=block: block(x, mask, rng), [x], rng
+            )
         return core.apply_mask(self._drop_after_stack(x, rng), mask)
+
+    def _run_experts(
+        self,
+        experts: blocks.ExpertBlock,
+        x: tf.Tensor,
+        mask: tf.Tensor,
+        space_id: tf.Tensor,
+        rng: randomness.RandomStream | None,
+    ) -> moe.MoeOutput:
+        return self.run_layer(lambda x, rng: experts(x, mask, space_id, rng), [x], rng)
 
     def _drop_after_stack(
         self, x: tf.Tensor, rng: randomness.RandomStream | None
@@ -117,7 +129,9 @@ class MultiModel(model.Model):
         x = self._run_mixer(x, source, rng)
         middle = self.hparams.decoder_moe_after
         x = self._run_layers(self.decoder_layers[:middle], x, source, rng)
-        experts = self.decoder_experts(x, targets.mask, space_id, rng)
+        experts = self._run_experts(
+            self.decoder_experts, x, targets.mask, space_id, rng
+        )
         x = self._run_layers(self.decoder_layers[middle:], experts.values, source, rng)
         if self.decoder_norm is not None:
             x = self.decoder_norm(x)
@@ -146,7 +160,13 @@ class MultiModel(model.Model):
         rng: randomness.RandomStream | None,
     ) -> tf.Tensor:
         for layer in layers:
-            x = layer(x, source, rng)
+            x = self.run_layer(
+                lambda x, values, rng, layer=layer: layer(
+                    x, source._replace(values=values), rng
+                ),
+                [x, source.values],
+                rng,
+            )
         return self._drop_after_stack(x, rng)
 
     def read_off(
@@ -210,11 +230,11 @@ class MultiModel(model.Model):
             x, state["mixer_attention"], position
         )
         x, merge = self.mixer_merge.step(
-            tf.concat([attended, x], axis=1), state["mixer_merge"]
+            tf.concat([attended, x], axis=1), state["mixer_merge"], position
         )
         caches = []
         for block, cache in zip(self.mixer_blocks, state["mixer_blocks"], strict=True):
-            x, cache = block.step(x, cache)
+            x, cache = block.step(x, cache, position)
             caches.append(cache)
         return x, state | {
             "mixer_attention": mixer_attention,

@@ -223,7 +223,7 @@ class AttentionBlock(tf.Module):
         mixed += tf.cast(signal, target.dtype)
         premix = []
         for convolution, past in zip(self.premix, cache.premix, strict=True):
-            mixed, past = convolution.step(mixed, past)
+            mixed, past = convolution.step(mixed, past, position)
             premix.append(past)
         attended, memory = self.attend.step(mixed, cache.attend, position)
         return self._add(target, attended), AttentionCache(premix, memory)
@@ -280,7 +280,7 @@ class DecoderLayer(tf.Module):
         self, x: tf.Tensor, cache: dict[str, Any], position: tf.Tensor
     ) -> tuple[tf.Tensor, dict[str, Any]]:
         """Computes one new position `[batch, hidden_size]`."""
-        x, conv_cache = self.conv_block.step(x, cache["conv"])
+        x, conv_cache = self.conv_block.step(x, cache["conv"], position)
         attended, attention_cache = self.attention.step(x, cache["attention"], position)
         x = x + attended if self._adds_twice else attended
         return x, {"conv": conv_cache, "attention": attention_cache}

@@ -65,13 +65,13 @@ class ConvBlock(tf.Module):
         return [step.init_cache(batch, dtype) for step in self.steps]
 
     def step(
-        self, x: tf.Tensor, cache: list[tf.Tensor]
+        self, x: tf.Tensor, cache: list[tf.Tensor], position: tf.Tensor
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """Computes one new position `[batch, hidden_size]` of a causal block."""
         h = hidden2 = x
         caches = []
         for i, (step, past) in enumerate(zip(self.steps, cache, strict=True)):
-            h, past = step.step(h, past)
+            h, past = step.step(h, past, position)
             caches.append(past)
             if i == 1:
                 h = hidden2 = x + h

@@ -61,7 +61,11 @@ class MultiModelT2T(model.Model):
         x = timing.add_timing_signal(inputs.values, channels=_ENCODER_TIMING_CHANNELS)
         outputs = {}
         for layer in self.encoder_layers:
-            output = layer(x, inputs.mask, space_id, rng)
+            output = self.run_layer(
+                lambda x, rng, layer=layer: layer(x, inputs.mask, space_id, rng),
+                [x],
+                rng,
+            )
             x, outputs[f"{layer.name}_experts"] = output.values, output
         return _body_output(inputs._replace(values=x), outputs)
 
@@ -77,7 +81,16 @@ class MultiModelT2T(model.Model):
         x = randomness.dropout(x, self.hparams.dropout, rng)
         outputs = {}
         for layer in self.decoder_layers:
-            output = layer(targets._replace(values=x), encoded, space_id, rng)
+            output = self.run_layer(
+                lambda x, source, rng, layer=layer: layer(
+                    targets._replace(values=x),
+                    encoded._replace(values=source),
+                    space_id,
+                    rng,
+                ),
+                [x, encoded.values],
+                rng,
+            )
             x, outputs[f"{layer.name}_experts"] = output.values, output
         return _body_output(targets._replace(values=x), outputs)
 

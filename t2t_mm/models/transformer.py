@@ -84,7 +84,11 @@ class Transformer(model.Model):
         """Runs the encoder; padding becomes zero."""
         x, outputs = self.encoder_input(inputs, space_id, rng), {}
         for layer in self.encoder_layers:
-            output = layer(x, inputs.mask, space_id, rng)
+            output = self.run_layer(
+                lambda x, rng, layer=layer: layer(x, inputs.mask, space_id, rng),
+                [x],
+                rng,
+            )
             x, outputs[f"{layer.name}_experts"] = output.values, output
         return _body_output(inputs._replace(values=self.encoder_norm(x)), outputs)
 
@@ -98,7 +102,16 @@ class Transformer(model.Model):
         """Runs the decoder on the shifted targets."""
         x, outputs = self.decoder_input(targets, rng), {}
         for layer in self.decoder_layers:
-            output = layer(targets._replace(values=x), encoded, space_id, rng)
+            output = self.run_layer(
+                lambda x, source, rng, layer=layer: layer(
+                    targets._replace(values=x),
+                    encoded._replace(values=source),
+                    space_id,
+                    rng,
+                ),
+                [x, encoded.values],
+                rng,
+            )
             x, outputs[f"{layer.name}_experts"] = output.values, output
         return _body_output(targets._replace(values=self.decoder_norm(x)), outputs)
 

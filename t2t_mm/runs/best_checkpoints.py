@@ -8,6 +8,7 @@ best/miniworld_ende.accuracy/ckpt-1000.index  its files, also of the optimizer
 import dataclasses
 import json
 import os
+from collections.abc import Sequence
 
 from t2t_mm.runs import checkpoint_files
 
@@ -24,12 +25,14 @@ class Best:
       higher_is_better: which way is better.
       value: of the metric.
       step: of the checkpoint.
+      problems: that it is of, or is the mean of; None in files of early versions.
     """
 
     metric: str
     higher_is_better: bool
     value: float
     step: int
+    problems: Sequence[str] | None = None
 
 
 def folder_of(output_dir: str, metric: str) -> str:

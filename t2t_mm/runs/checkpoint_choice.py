@@ -15,6 +15,10 @@ from t2t_mm.runs import best_checkpoints, checkpoint_files
 _BEST = "best"
 
 
+class DamagedError(OSError):
+    """A checkpoint that was asked for cannot be read."""
+
+
 def newest(output_dir: str) -> str:
     """Returns the path prefix of the newest checkpoint of a folder.
 
@@ -58,12 +62,12 @@ def restore(output_dir: str, choice: str | None, read: Callable[[str], None]) ->
     Raises:
       FileNotFoundError: if there is none.
       LookupError: if the run does not keep such a best one.
-      OSError: if it is damaged.
+      DamagedError: if it is damaged.
     """
     if choice is not None:
         path = find(output_dir, choice)
         if problem := checkpoint_files.damage(path, read):
-            raise OSError(f"'{path}' is damaged: {problem}")
+            raise DamagedError(f"'{path}' is damaged: {problem}")
         return path
     found = checkpoint_files.first_whole(output_dir, read)
     if found is None:

@@ -21,7 +21,7 @@ from typing import Any
 
 from absl import logging
 
-from t2t_mm import __version__, hparam, problem, registry
+from t2t_mm import __version__, config_fields, hparam, problem, registry
 from t2t_mm.data import class_targets
 from t2t_mm.features import FeatureSpec, SpaceId
 
@@ -184,7 +184,7 @@ def read(output_dir: str) -> RunDescription:
 def _read_hparams(name: str, values: Mapping[str, Any]) -> hparam.HParams:
     """Returns hparams of the type of a set; fields that are younger have defaults."""
     hparams_cls = type(registry.HPARAMS.get(name)())
-    unknown = sorted(values.keys() - hparam.field_types(hparams_cls).keys())
+    unknown = sorted(values.keys() - config_fields.field_types(hparams_cls).keys())
     if unknown:
         raise ValueError(
             f"{hparams_cls.__name__} of this t2t_mm, {__version__}, has no "
@@ -204,6 +204,27 @@ def _specs_from_json(problems: Mapping[str, Any]) -> dict[str, dict[str, Feature
         }
         for name, specs in problems.items()
     }
+
+
+def check_same_vocabularies(description: RunDescription, other_dir: str) -> None:
+    """Checks that what two runs call a vocabulary is the same in both.
+
+    A folder without a run says nothing about vocabularies, and passes.
+
+    Raises:
+      ValueError: if one has other contents.
+    """
+    if not exists(other_dir):
+        return
+    others = read(other_dir).vocabularies
+    for name, expected in description.vocabularies.items():
+        if (found := others.get(name, expected)) != expected:
+            raise ValueError(
+                f"The vocabulary '{name}' of the run in '{other_dir}' has SHA-256 "
+                f"{found[:16]}..., that of the run to decode with {expected[:16]}...: "
+                "the same ids mean other words. Use checkpoints of runs on the same "
+                "data."
+            )
 
 
 def check_vocabularies(description: RunDescription, data_dir: str) -> None:

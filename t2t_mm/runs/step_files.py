@@ -49,14 +49,17 @@ def watch(
     *,
     min_step: int = 0,
     wait_seconds: float = 0.0,
-    sleep: Callable[[float], None] = time.sleep,
+    is_over: Callable[[], bool] = lambda: False,
+    sleep: Callable[[float], object] = time.sleep,
 ) -> Iterator[StepFile]:
     """Yields the files that are there by step, then those that come.
 
     Args:
       find: returns the files that are there, by step.
       min_step: files of earlier steps are left out.
-      wait_seconds: stop when none has come for so long; 0 not to wait at all.
+      wait_seconds: stop when none has come for so long; 0 not to wait at all, infinity
+        to wait for ever.
+      is_over: whether no other will come; asked when all that are there were yielded.
       sleep: waits for some seconds.
     """
     seen: set[StepFile] = set()
@@ -67,7 +70,7 @@ def watch(
         seen.update(new)
         yield from new
         waited = 0.0 if new else waited
-        if waited >= wait_seconds:
+        if is_over() or waited >= wait_seconds:
             return
         pause = min(_SECONDS_BETWEEN_LOOKS, wait_seconds - waited)
         sleep(pause)

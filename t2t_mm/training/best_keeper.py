@@ -15,7 +15,8 @@ class BestKeeper:
     """Keeps a copy of the checkpoint of the best evaluation, by each metric.
 
     What is in the folders decides, so a resumed run knows the best so far. A step that
-    is evaluated a second time, with the same result, changes nothing.
+    is evaluated a second time, with the same result, changes nothing. A mean over other
+    problems than those of the best so far does not compare: the best begins anew.
     """
 
     def __init__(
@@ -61,15 +62,22 @@ class BestKeeper:
             value = metric.value(results)
             if value is None or not math.isfinite(value):
                 continue
+            problems = metric.problems(results)
+            if best is not None and best.problems not in (None, problems):
+                _log_other_problems(metric, best, problems)
+                best = None
             if best is None or metric.gain(value, best.value) > 0.0:
-                self._best[metric] = self._keep(metric, step, value)
+                self._best[metric] = self._keep(metric, step, value, problems)
 
-    def _keep(self, metric: WatchedMetric, step: int, value: float) -> Best:
+    def _keep(
+        self, metric: WatchedMetric, step: int, value: float, problems: Sequence[str]
+    ) -> Best:
         best = Best(
             metric=str(metric),
             higher_is_better=metric.higher_is_better,
             value=value,
             step=step,
+            problems=problems,
         )
         folder = best_checkpoints.folder_of(self._output_dir, best.metric)
         os.makedirs(folder, exist_ok=True)
@@ -84,3 +92,17 @@ class BestKeeper:
                 checkpoint_files.delete(checkpoint_files.prefix(folder, other))
         logging.info("best | step %d | %s %.4f", step, metric, value)
         return best
+
+
+def _log_other_problems(
+    metric: WatchedMetric, best: Best, problems: Sequence[str]
+) -> None:
+    logging.warning(
+        "best | %s was the mean over %s, and is over %s: its best of step %d, %.4f, "
+        "gives way to the best from here on",
+        metric,
+        ", ".join(best.problems or ()),
+        ", ".join(problems),
+        best.step,
+        best.value,
+    )

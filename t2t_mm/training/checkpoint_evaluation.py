@@ -5,6 +5,7 @@ files of their own, `metrics.jsonl` and `summaries` in `eval/continuous`, so tha
 trainer may be at work in the same folder.
 """
 
+import math
 import os
 import sys
 import time
@@ -15,12 +16,11 @@ from absl import logging
 
 from t2t_mm.decoding import loading
 from t2t_mm.features import Split
-from t2t_mm.runs import checkpoint_files
-from t2t_mm.training import history, run_start
+from t2t_mm.runs import checkpoint_files, step_files
+from t2t_mm.training import early_end, history, run_start
 from t2t_mm.training.parts import Parts
 
 FOLDER = os.path.join("eval", "continuous")  # beside what t2t-eval writes
-POLL_SECONDS = 5.0
 
 Results = dict[str, dict[str, Any]]
 
@@ -66,52 +66,85 @@ class CheckpointEvaluations:
         train_steps: int,
         timeout_minutes: float,
         *,
-        wait: Callable[[float], object] = time.sleep,
-        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], object] = time.sleep,
     ) -> Results:
         """Evaluates every checkpoint, oldest first, as they come; skips none.
 
-        It ends with the checkpoint of `train_steps`, or if no other has come for a
-        while.
+        It ends with the checkpoint of `train_steps` or of a run that was stopped early,
+        or if no other has come for a while.
 
         Args:
           train_steps: last step of the run.
           timeout_minutes: longest wait for a checkpoint; below 0 for ever.
-          wait: waits for so many seconds.
-          clock: tells seconds.
+          sleep: waits for so many seconds.
 
         Returns:
           The last evaluation; empty if there was none.
         """
         results: Results = {}
-        since, announced = clock(), False
-        while max(self._done, default=-1) < train_steps:
-            waiting = [s for s in self._listed_steps() if s not in self._done]
-            if waiting:
-                results = self._evaluate_if_there(waiting[0], len(waiting)) or results
-                since, announced = clock(), False
-                continue
-            if 0 <= timeout_minutes * 60 < clock() - since:
-                logging.warning(
-                    "No checkpoint came in %g minutes, so continuous_eval ends, before "
-                    "step %d.",
-                    timeout_minutes,
-                    train_steps,
-                )
-                break
-            if not announced:
-                logging.info("waiting for a checkpoint in %s", self._output_dir)
-                announced = True
-            wait(POLL_SECONDS)
+        wait_seconds = timeout_minutes * 60 if timeout_minutes >= 0 else math.inf
+        for file in step_files.watch(
+            self._waiting,
+            wait_seconds=wait_seconds,
+            is_over=lambda: self._is_over(train_steps),
+            sleep=self._announcing(sleep),
+        ):
+            results = self._evaluate_if_there(file.step) or results
+        self._log_end(train_steps, timeout_minutes)
         return results
 
-    def _listed_steps(self) -> list[int]:
-        listed = checkpoint_files.read_list(self._output_dir).listed
-        return sorted(entry.step for entry in listed)
+    def _log_end(self, train_steps: int, timeout_minutes: float) -> None:
+        """Says why no more checkpoints are evaluated, if that is not plain."""
+        if not self._is_over(train_steps):
+            logging.warning(
+                "No checkpoint came in %g minutes, so continuous_eval ends, before "
+                "step %d.",
+                timeout_minutes,
+                train_steps,
+            )
+        elif max(self._done) < train_steps and (
+            end := early_end.read(self._output_dir)
+        ):
+            logging.info(
+                "continuous_eval ends, as the run was stopped early at step %d: %s.",
+                end.step,
+                end.reason,
+            )
 
-    def _evaluate_if_there(self, step: int, waiting: int) -> Results:
-        if waiting > 1:
-            logging.info("%d checkpoints wait to be evaluated", waiting)
+    def _waiting(self) -> list[step_files.StepFile]:
+        """Returns the checkpoints that are whole and yet to be evaluated."""
+        steps = sorted(self._listed_steps() - self._done)
+        if len(steps) > 1:
+            logging.info("%d checkpoints wait to be evaluated", len(steps))
+        return [
+            step_files.StepFile(step, checkpoint_files.prefix(self._output_dir, step))
+            for step in steps
+        ]
+
+    def _listed_steps(self) -> set[int]:
+        listed = checkpoint_files.read_list(self._output_dir).listed
+        return {entry.step for entry in listed}
+
+    def _is_over(self, train_steps: int) -> bool:
+        end = early_end.read(self._output_dir)
+        is_early = end is not None and end.step in self._done
+        return is_early or max(self._done, default=-1) >= train_steps
+
+    def _announcing(
+        self, sleep: Callable[[float], object]
+    ) -> Callable[[float], object]:
+        """Returns `sleep`, with a line in the log once between two evaluations."""
+        announced: set[int] = set()
+
+        def wait(seconds: float) -> None:
+            if len(self._done) not in announced:
+                logging.info("waiting for a checkpoint in %s", self._output_dir)
+                announced.add(len(self._done))
+            sleep(seconds)
+
+        return wait
+
+    def _evaluate_if_there(self, step: int) -> Results:
         try:
             return self._evaluate(checkpoint_files.prefix(self._output_dir, step))
         except OSError:

@@ -35,15 +35,16 @@ class DevWatch:
         """
         names = [name for name in config.keep_best.split(",") if name.strip()]
         metrics = [watched_metric.parse("keep_best", n, metric_names) for n in names]
+        self._config = config
+        self._metric_names = metric_names
         self._keeper = best_keeper.BestKeeper(metrics, output_dir, copy_checkpoint)
         self._latest: tuple[int, Results] | None = None
         self._stopping = None
         if config.eval_early_stopping_steps:
             self._stopping = _early_stopping(config, metric_names)
             for evaluated, results in history.evaluations(output_dir, Split.EVAL):
-                metric = self._stopping.metric
-                if evaluated < step and metric.is_comparable(results, metric_names):
-                    self._stopping.add(evaluated, results)
+                if evaluated < step:
+                    self._heed(evaluated, results)
 
     def add(self, step: int, results: Results) -> None:
         """Notes the evaluation of the present state.
@@ -54,7 +55,18 @@ class DevWatch:
         """
         self._latest = (step, results)
         self._keeper.offer(step, results)
-        if self._stopping is not None:
+        self._heed(step, results)
+
+    def _heed(self, step: int, results: Results) -> None:
+        """Lets early stopping see an evaluation that compares with the others.
+
+        One that was not due, at the end of an earlier command, does not count: a run
+        must not depend on where that was. Nor does a mean over other problems.
+        """
+        if self._stopping is None or not self._config.is_evaluation_due(step):
+            return
+        metric = self._stopping.metric
+        if metric.problems(results) == metric.problems(self._metric_names):
             self._stopping.add(step, results)
 
     def results_of(self, step: int) -> dict[str, dict[str, Any]]:

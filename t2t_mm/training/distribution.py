@@ -8,12 +8,14 @@ stay equal to the bit, and a batch gives what it would have given one device.
 
 import contextlib
 import dataclasses
+import functools
 import glob
 import json
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -176,21 +178,37 @@ class Distribution:
     def naming_lost_workers(self) -> Iterator[None]:
         """Says what to do when another worker is lost inside the context.
 
+        An error of this worker's own is logged as what the others will miss it for.
+
         Raises:
-          ConnectionError: then.
+          ConnectionError: if another worker is lost.
         """
         try:
             yield
-        except tf.errors.OpError as error:
-            if self.num_workers == 1 or not isinstance(error, _ERRORS_OF_OTHERS):
+        except Exception as error:
+            if self.num_workers == 1:
                 raise
-            lines = [line for line in str(error.message).splitlines() if line]
-            reasons = [line for line in lines if line.startswith("Collective ops")]
-            raise ConnectionError(
-                f"Worker {self.worker} has lost another one. Start all workers again "
-                "with the same commands: they go on from the newest checkpoint. "
-                f"TensorFlow says: {(reasons or lines)[0]}"
-            ) from error
+            if isinstance(error, _ERRORS_OF_OTHERS):
+                raise ConnectionError(self._lost(error)) from error
+            logging.error(
+                "Worker %d ends with an error of its own. The other workers will say "
+                "that they have lost one; this is why: %s",
+                self.worker,
+                error,
+            )
+            raise
+
+    def _lost(self, error: tf.errors.OpError) -> str:
+        text = re.sub(r"\{\{.*?\}\} ?", "", error.message)  # names of its functions
+        lines = [line for line in text.splitlines() if line]
+        reasons = [line for line in lines if line.startswith("Collective ops")]
+        first = "" if self.is_chief else ": first that of worker 0, which alone writes"
+        return (
+            f"Worker {self.worker} has lost another one. Unless that one was killed, "
+            f"its log has the cause{first}. Start all workers again with the same "
+            "commands: they go on from the newest checkpoint. TensorFlow says: "
+            f"{(reasons or lines)[0]}"
+        )
 
     def wait_for_others(self) -> None:
         """Returns when all workers have come here."""
@@ -200,29 +218,43 @@ class Distribution:
         """Returns whether `flag` is true on any worker; all of them must ask."""
         if self.num_workers == 1:
             return flag
-        return self._sum_over_workers(float(flag)) > 0.0
+        return self._sum_over_workers([float(flag)])[0] > 0.0
+
+    def of_chief(self, values: Sequence[float]) -> list[float]:
+        """Returns the chief's values; all workers must ask, for as many."""
+        if self.num_workers == 1:
+            return list(values)
+        # Adding zeros changes no bit. Each replica of the chief adds the value once.
+        own = [value if self.is_chief else 0.0 for value in values]
+        count = self.num_replicas // self.num_workers
+        return [total / count for total in self._sum_over_workers(own)]
 
     def check_equal(self, what: str, number: int) -> None:
         """Raises `ValueError` unless a number is the same on all workers."""
-        if self.num_workers > 1 and self._sum_over_workers(number) != (
-            number * self.num_replicas
-        ):
+        if self.num_workers == 1:
+            return
+        if self._sum_over_workers([number]) != [number * self.num_replicas]:
             raise ValueError(
                 f"Workers must start alike, but {what} is {number} on worker "
                 f"{self.worker} and not on all others. Give all of them the same "
                 "command, and an --output_dir and --data_dir that they share."
             )
 
-    def _sum_over_workers(self, number: float) -> float:
-        def of_replica(value: tf.Tensor) -> tf.Tensor:
-            return self.add_up(tf.identity(value))  # a copy on its device
-
-        def add_up(value: tf.Tensor) -> tf.Tensor:
-            return self.first(self.run(of_replica, value))
-
+    def _sum_over_workers(self, numbers: Sequence[float]) -> list[float]:
         # Float64 holds every step.
-        program = tf.function(add_up, autograph=False)
-        return float(program(tf.constant(number, tf.float64)))
+        return self._sums(tf.constant(numbers, tf.float64)).numpy().tolist()
+
+    @functools.cached_property
+    def _sums(self) -> Callable[[tf.Tensor], tf.Tensor]:
+        """Adds numbers up over all replicas, each of which takes them as they are."""
+
+        def of_replica(numbers: tf.Tensor) -> tf.Tensor:
+            return self.add_up(tf.identity(numbers))  # a copy on its device
+
+        def add_up(numbers: tf.Tensor) -> tf.Tensor:
+            return self.first(self.run(of_replica, numbers))
+
+        return tf.function(add_up, autograph=False)
 
     def own_folder(self, output_dir: str) -> str:
         """Returns where this process keeps a record: `output_dir`, if it is the chief.
@@ -300,7 +332,18 @@ def make_distribution(strategy: str, num_devices: int) -> Distribution:
         return _multi_worker(num_devices)
     if strategy == "one":
         return Distribution()
-    return Distribution(tf.distribute.MirroredStrategy(_devices(num_devices)))
+    return Distribution(_mirrored_strategy(tuple(_devices(num_devices))))
+
+
+@functools.cache
+def _mirrored_strategy(devices: tuple[str, ...]) -> tf.distribute.Strategy:
+    """Returns the strategy of a process over some devices, always the same one.
+
+    Strategies number their collective operations from the same number on. TensorFlow
+    takes equal numbers for one operation, and those of a second strategy for ones with
+    a wrong shape: it would end the second run of a process, as in a search.
+    """
+    return tf.distribute.MirroredStrategy(devices)
 
 
 def _choose_strategy(num_devices: int) -> str:

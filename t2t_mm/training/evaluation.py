@@ -43,7 +43,7 @@ class Evaluator:
           distribution: of the model; None for one device.
           jit_compile: compile the step with XLA.
           decoded: returns scores of decoded outputs of a problem and a split, by name;
-            None to decode nothing.
+            the chief calls it for all workers. None to decode nothing.
           decoded_names: the names of these scores by problem.
 
         Raises:
@@ -117,14 +117,24 @@ class Evaluator:
         results = {}
         for problem in self._metrics:
             results[problem] = self.evaluate_problem(problem, split)
-            if self._decoded is not None:
-                results[problem] |= self._decoded(problem, split)
+            results[problem] |= self._decode(problem, split)
             scores = " ".join(
                 f"{name} {value:.4f}" for name, value in scalars(results[problem])
             )
             logging.info("%5s | %s | %s", split, problem, scores)
         _log_experts(split, results)
         return results
+
+    def _decode(self, problem: str, split: Split) -> dict[str, float]:
+        """Returns the scores of decoded outputs, the same on all workers."""
+        names = self._decoded_names.get(problem, ())
+        if self._decoded is None or not names:
+            return {}
+        scores = dict.fromkeys(names, 0.0)
+        if self._distribution.is_chief:
+            scores |= self._decoded(problem, split)
+        values = self._distribution.of_chief([scores[name] for name in names])
+        return dict(zip(names, values, strict=True))
 
     def evaluate_problem(self, problem: str, split: Split) -> dict[str, Any]:
         """Returns the metrics of one problem; nothing is decoded or logged."""

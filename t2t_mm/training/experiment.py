@@ -23,6 +23,7 @@ from t2t_mm.training import (
     preflight,
     programs,
     run_start,
+    sources,
     trainer,
 )
 from t2t_mm.training import samples as samples_lib
@@ -33,11 +34,9 @@ from t2t_mm.training.warm_start_config import WarmStartConfig
 
 def build(
     *,
-    config: RunConfig,
     data_dir: str,
     output_dir: str,
     warm_start: WarmStartConfig | None = None,
-    distribution: distribution_lib.Distribution | None = None,
     **settings: Any,
 ) -> trainer.Trainer:
     """Returns a trainer that starts a run in `output_dir`, or goes on with it.
@@ -46,11 +45,9 @@ def build(
     here, before the first step.
 
     Args:
-      config: how to run.
       data_dir: folder of the records.
       output_dir: folder of the run.
       warm_start: what to begin with of another run, or None.
-      distribution: where to run; None for one device.
       **settings: the other arguments of `prepare`.
 
     Raises:
@@ -59,43 +56,31 @@ def build(
       ValueError: if data, folder and arguments do not fit together.
       OSError: if `output_dir` cannot be written.
     """
-    distribution = distribution or distribution_lib.Distribution()
-    config = distribution_lib.choose_compilation(config)
     parts = prepare(
-        config=config,
-        data_dir=data_dir,
-        output_dir=output_dir,
-        warm_start=warm_start,
-        distribution=distribution,
-        **settings,
+        data_dir=data_dir, output_dir=output_dir, warm_start=warm_start, **settings
     )
     _log_summary(parts.model, parts.batches, parts.schedule)
-    programs.log(parts.model, parts.batches, has_shapes=bool(config.jit_compile))
+    programs.log(parts.model, parts.batches, has_shapes=bool(parts.config.jit_compile))
     preflight.log_state(parts)
-    samples = None
-    if distribution.is_chief:
+    if parts.distribution.is_chief:
         _start_folder(parts, output_dir, data_dir, warm_start)
-        if config.show_samples and config.eval_every_steps:
-            samples = samples_lib.Samples(
-                parts.model, parts.problems, data_dir, count=config.show_samples
-            )
-    distribution.wait_for_others()
+    parts.distribution.wait_for_others()
     return trainer.Trainer(
-        parts.model,
-        parts.optimizer,
-        parts.sources,
-        parts.schedule,
-        parts.learning_rate,
-        parts.evaluator,
-        config=config,
+        parts,
         output_dir=output_dir,
         describe=lambda folder: run_folder.write(
             parts.description, folder, data_dir, output_dir
         ),
-        average=parts.average,
-        samples=samples,
-        distribution=distribution,
+        samples=_make_samples(parts, data_dir),
     )
+
+
+def _make_samples(parts: Parts, data_dir: str) -> samples_lib.Samples | None:
+    count = parts.config.show_samples
+    is_shown = count and parts.config.eval_every_steps and parts.distribution.is_chief
+    if not is_shown:
+        return None
+    return samples_lib.Samples(parts.model, parts.problems, data_dir, count=count)
 
 
 def _start_folder(
@@ -107,13 +92,7 @@ def _start_folder(
     run_start.write(parts.description, output_dir, data_dir)
     if warm_start is not None:
         run_start.take_over_weights(
-            warm_start,
-            parts.description,
-            parts.model,
-            parts.optimizer,
-            parts.average,
-            data_dir=data_dir,
-            output_dir=output_dir,
+            warm_start, parts, data_dir=data_dir, output_dir=output_dir
         )
 
 
@@ -153,21 +132,14 @@ def prepare(
     """
     distribution = distribution or distribution_lib.Distribution()
     _check_replicas(hparams, distribution)
+    config = distribution_lib.choose_compilation(config)
     registry.import_models()
     tf.config.experimental.enable_op_determinism()
     tf.random.set_seed(config.seed)
     model_cls = registry.MODELS.get(model_name)
-    problems = {name: registry.problem(name) for name in problem_names}
-    for entry in problems.values():
-        vocabulary.choose(entry, data_dir, choice=None)
     rate = learning_rate.make_schedule(hparams, config.train_steps)
-    of_problems = {
-        name: _hparams_of(name, hparams, problem_names) for name in problem_names
-    }
-    batches = {
-        name: pipeline.TrainBatches(entry, data_dir, of_problems[name], config.seed)
-        for name, entry in problems.items()
-    }
+    problems = _make_problems(problem_names, data_dir)
+    batches = _make_batches(problems, hparams, data_dir, config.seed)
     description = run_folder.describe(
         model=model_name,
         hparams_set=hparams_set,
@@ -192,9 +164,8 @@ def prepare(
         schedule=_make_mixing(batches, hparams, config),
         learning_rate=rate,
         rate_factors=_rate_factors(net, hparams),
-        evaluator=_make_evaluator(
-            net, problems, of_problems, config, data_dir, distribution
-        ),
+        evaluator=_make_evaluator(net, problems, config, data_dir, distribution),
+        config=config,
         description=description,
         distribution=distribution,
     )
@@ -210,6 +181,27 @@ def _check_replicas(
             f"are {distribution.num_replicas}. Choose 'cv' or 'switch', or "
             "--strategy=one."
         )
+
+
+def _make_problems(names: Sequence[str], data_dir: str) -> dict[str, problem.Problem]:
+    problems = {name: registry.problem(name) for name in names}
+    for entry in problems.values():
+        vocabulary.choose(entry, data_dir, choice=None)
+    return problems
+
+
+def _make_batches(
+    problems: Mapping[str, problem.Problem],
+    hparams: hparam.HParams,
+    data_dir: str,
+    seed: int,
+) -> dict[str, pipeline.TrainBatches]:
+    return {
+        name: pipeline.TrainBatches(
+            entry, data_dir, _hparams_of(name, hparams, list(problems)), seed
+        )
+        for name, entry in problems.items()
+    }
 
 
 def _hparams_of(
@@ -229,13 +221,13 @@ def _make_sources(
     batches: Mapping[str, pipeline.TrainBatches],
     hparams: hparam.HParams,
     distribution: distribution_lib.Distribution,
-) -> dict[str, trainer.Source]:
+) -> dict[str, sources.Source]:
     weights, factors = (
         mixing.by_problem(field, getattr(hparams, field), batches, 1.0)
         for field in ("problem_loss_weights", "problem_learning_rates")
     )
     return {
-        name: trainer.Source(
+        name: sources.Source(
             batches=distribution_lib.DealtBatches(of_problem, distribution),
             loss_weight=weights[name],
             rate_factor=factors[name],
@@ -255,7 +247,7 @@ def _make_mixing(
     if mixed.is_adaptive and not config.eval_every_steps:
         raise ValueError(
             f"The mixing '{hparams.mixing}' reads evaluations, so `eval_every_steps` "
-            "must be at least 1; got 0."
+            "must be at least 1; got 0. --schedule=train has none."
         )
     return mixing.MixingSchedule(
         mixed, config.seed, problems_per_update=hparams.problems_per_update
@@ -277,12 +269,14 @@ def _rate_factors(net: model.Model, hparams: hparam.HParams) -> dict[str, float]
 def _make_evaluator(
     net: model.Model,
     problems: Mapping[str, problem.Problem],
-    of_problems: Mapping[str, hparam.HParams],
     config: RunConfig,
     data_dir: str,
     distribution: distribution_lib.Distribution,
 ) -> evaluation.Evaluator:
     most = config.eval_steps or None
+    of_problems = {
+        name: _hparams_of(name, net.hparams, list(problems)) for name in problems
+    }
 
     def make_batches(name: str, split: Split) -> distribution_lib.Dataset:
         return distribution.batches(

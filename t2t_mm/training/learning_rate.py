@@ -26,7 +26,7 @@ import fnmatch
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 
-from t2t_mm import hparam
+from t2t_mm import config_fields, hparam
 
 Schedule = Callable[[float], float]
 Factor = Callable[[float, hparam.HParams, int], float]
@@ -245,7 +245,7 @@ def variable_factors(text: str, names: Iterable[str]) -> dict[str, float]:
       ValueError: if `text` is not in the grammar or a pattern matches no variable.
     """
     factors = dict.fromkeys(names, 1.0)
-    for pattern, factor in hparam.parse_pairs("learning_rate_factors", text):
+    for pattern, factor in config_fields.parse_pairs("learning_rate_factors", text):
         matching = _matching(pattern, factors)
         if not matching:
             tops = sorted({_inner(name).partition("/")[0] for name in factors})

@@ -103,13 +103,14 @@ class Optimizer(tf.Module, abc.ABC):
           variables: some of those that the optimizer was made for.
           learning_rate: `[]` float32.
         """
+        one = tf.constant(1, tf.int64)
         for given, variable in zip(gradients, variables, strict=True):
             gradient = gradients_lib.from_tape(given)
             if gradient is not None:
-                rate = learning_rate * self._rate_factors[initializers.key(variable)]
-                count = tf.cast(
-                    self.updates[initializers.key(variable)].assign_add(1), tf.float32
-                )
+                key = initializers.key(variable)
+                factor = self._rate_factors[key]
+                rate = learning_rate if factor == 1.0 else learning_rate * factor
+                count = tf.cast(self.updates[key].assign_add(one), tf.float32)
                 self._decay(variable, gradient, rate)
                 self._update(variable, gradient, rate, count)
 

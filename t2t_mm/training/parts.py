@@ -10,7 +10,9 @@ from t2t_mm import averaging, model, problem
 from t2t_mm.data import mixing, pipeline
 from t2t_mm.runs import run_folder
 from t2t_mm.training import distribution as distribution_lib
-from t2t_mm.training import evaluation, optimizers, trainer
+from t2t_mm.training import evaluation, optimizers
+from t2t_mm.training import sources as sources_lib
+from t2t_mm.training.run_config import RunConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -26,6 +28,7 @@ class Parts:
       learning_rate: as a function of the step.
       rate_factors: of the learning rate, by name of the variable.
       evaluator: of the same model and problems.
+      config: how to run, with `jit_compile` decided.
       description: what a folder of the run says about itself.
       distribution: where it runs.
     """
@@ -33,11 +36,12 @@ class Parts:
     model: model.Model
     problems: Mapping[str, problem.Problem]
     batches: Mapping[str, pipeline.TrainBatches]
-    sources: Mapping[str, trainer.Source]
+    sources: Mapping[str, sources_lib.Source]
     schedule: mixing.MixingSchedule
     learning_rate: Callable[[int], float]
     rate_factors: Mapping[str, float]
     evaluator: evaluation.Evaluator
+    config: RunConfig
     description: run_folder.RunDescription
     distribution: distribution_lib.Distribution
 

@@ -2,7 +2,7 @@
 
 import collections
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from absl import logging
@@ -32,16 +32,23 @@ class Progress:
     """
 
     def __init__(
-        self, state: checkpoint.RunState, last_step: int, *, max_skipped_steps: int
+        self,
+        state: checkpoint.RunState,
+        problems: Sequence[str],
+        last_step: int,
+        *,
+        max_skipped_steps: int,
     ) -> None:
         """Starts the clock.
 
         Args:
           state: where the run stands; `flush` counts what was seen in it.
+          problems: those that are trained; the state may know others.
           last_step: last step of the run.
           max_skipped_steps: how many steps in a row of a problem may be skipped.
         """
         self._state = state
+        self._problems = problems
         self._last_step = last_step
         self._max_skipped_steps = max_skipped_steps
         self._pending: list[tuple[int, str, StepOutput]] = []
@@ -67,11 +74,11 @@ class Progress:
 
     def _live_lines(self, step: int, problem: str) -> list[str]:
         line = f"{step} / {self._last_step} | {problem} | {self._time_left(step)}"
-        if len(self._state.counts) == 1:
+        if len(self._problems) == 1:
             return [line]
         if self._steps_per_second:
             line += f" | {self._steps_per_second:.1f} steps/s"
-        return [line, *live_rows(self._state, self._means)]
+        return [line, *live_rows(self._state, self._problems, self._means)]
 
     def _time_left(self, step: int) -> str:
         done = step - self._start_step
@@ -180,19 +187,23 @@ def _means(sums: list[float], seconds: float) -> dict[str, float]:
 
 
 def live_rows(
-    state: checkpoint.RunState, means: Mapping[str, Mapping[str, Any]]
+    state: checkpoint.RunState,
+    problems: Sequence[str],
+    means: Mapping[str, Mapping[str, Any]],
 ) -> list[str]:
-    """Returns a table of all problems: a header, and a line for each.
+    """Returns a table of problems: a header, and a line for each.
 
     Args:
       state: counts of steps, and losses on dev.
+      problems: those to show; the shares are of their steps.
       means: what training gave since the last line of the log, or an earlier one, by
         problem; some may not have been drawn yet.
     """
-    width = max(len("problem"), *map(len, state.counts))
-    total = max(1, sum(counts.steps for counts in state.counts.values()))
+    width = max(len("problem"), *map(len, problems))
+    total = max(1, sum(state.counts[name].steps for name in problems))
     lines = [f"{'problem':<{width}}{'steps':>9}  share    loss  dev loss  targets/s"]
-    for name, counts in state.counts.items():
+    for name in problems:
+        counts = state.counts[name]
         mean = means.get(name, {})
         loss = f"{mean['loss']:8.3f}" if mean else f"{'-':>8}"
         dev = state.dev_losses[name].latest

@@ -3,14 +3,14 @@
 import dataclasses
 import re
 
-from t2t_mm import hparam
+from t2t_mm import config_fields
 
 STRATEGIES = ("auto", "one", "mirrored", "multi_worker", "tpu")
 _LARGEST_SEED = 2**31 - 1  # what an int32 holds
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RunConfig:
+class RunConfig(config_fields.CheckedFields):
     """Options of a run; gin binds them as `RunConfig`, flags set them.
 
     Attributes:
@@ -78,16 +78,26 @@ class RunConfig:
         Raises:
           ValueError: naming the field, its value and what is allowed.
         """
-        hparam.check_types(self)
-        for field in (
+        config_fields.check_types(self)
+        self._check_numbers()
+        self.check_choice("strategy", STRATEGIES)
+        for field in ("keep_best", "eval_early_stopping_steps"):
+            if getattr(self, field) and not self.eval_every_steps:
+                raise ValueError(
+                    f"`{field}` goes by evaluations, so `eval_every_steps` must be at "
+                    "least 1; got 0."
+                )
+        _ = self.profiled_steps  # raises if it cannot be read
+
+    def _check_numbers(self) -> None:
+        self.check_positive(
             "train_steps",
             "save_every_steps",
             "keep_checkpoints",
             "log_every_steps",
             "show_every_evals",
-        ):
-            self._check_at_least(1, field)
-        for field in (
+        )
+        self.check_not_negative(
             "eval_steps",
             "eval_decode",
             "eval_every_steps",
@@ -99,24 +109,16 @@ class RunConfig:
             "num_devices",
             "show_samples",
             "seed",
-        ):
-            self._check_at_least(0, field)
-        if self.strategy not in STRATEGIES:
-            raise ValueError(
-                f"`strategy` must be one of {', '.join(STRATEGIES)}; got "
-                f"'{self.strategy}'."
-            )
-        for field in ("keep_best", "eval_early_stopping_steps"):
-            if getattr(self, field) and not self.eval_every_steps:
-                raise ValueError(
-                    f"`{field}` goes by evaluations, so `eval_every_steps` must be at "
-                    "least 1; got 0."
-                )
-        _ = self.profiled_steps  # raises if it cannot be read
+        )
         if self.seed > _LARGEST_SEED:
             raise ValueError(
                 f"`seed` must be at most {_LARGEST_SEED}; got {self.seed}."
             )
+
+    def is_evaluation_due(self, step: int) -> bool:
+        """Returns whether `eval_every_steps` asks for an evaluation after a step."""
+        every = self.eval_every_steps
+        return bool(every) and step > 0 and step % every == 0
 
     @property
     def profiled_steps(self) -> range:
@@ -131,9 +133,3 @@ class RunConfig:
                 f"'{self.profile}'."
             )
         return steps
-
-    def _check_at_least(self, least: int, field: str) -> None:
-        if getattr(self, field) < least:
-            raise ValueError(
-                f"`{field}` must be at least {least}; got {getattr(self, field)}."
-            )

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 
 from absl import logging
 
-from t2t_mm import averaging
-from t2t_mm import model as model_lib
 from t2t_mm.runs import (
     best_checkpoints,
     checkpoint_choice,
@@ -16,12 +14,13 @@ from t2t_mm.runs import (
 )
 from t2t_mm.training import (
     checkpoint,
-    optimizers,
     retention,
     run_changes,
     scope_pairs,
     warm_start,
+    warm_start_report,
 )
+from t2t_mm.training import parts as parts_lib
 from t2t_mm.training.warm_start_config import WarmStartConfig
 
 _EVENT = "warm_start"
@@ -123,41 +122,66 @@ def _check_not_another(
     )
 
 
-def take_over_weights(
-    config: WarmStartConfig,
-    description: run_folder.RunDescription,
-    model: model_lib.Model,
-    optimizer: optimizers.Optimizer,
-    average: averaging.WeightAverage | None,
-    *,
-    data_dir: str,
-    output_dir: str,
+def plan_weights(
+    config: WarmStartConfig, parts: parts_lib.Parts, *, data_dir: str, output_dir: str
 ) -> None:
-    """Writes the first checkpoint of a run, with the weights of another.
-
-    Does nothing if the run has a checkpoint.
+    """Logs what a run would begin with of another, and changes nothing.
 
     Args:
       config: what to take over.
-      description: of the run.
-      model: as it is initialised.
-      optimizer: of the model.
-      average: of the model, or None.
+      parts: of the run, with initial values.
       data_dir: folder of the vocabularies.
-      output_dir: folder of the run.
+      output_dir: folder of the run; nothing is planned if it has a checkpoint.
+
+    Raises:
+      ValueError: if it cannot be taken over.
+    """
+    if not checkpoint_files.are_in(output_dir):
+        _log_report(_plan(config, parts, data_dir))
+
+
+def take_over_weights(
+    config: WarmStartConfig, parts: parts_lib.Parts, *, data_dir: str, output_dir: str
+) -> None:
+    """Writes the first checkpoint of a run, with the weights of another.
+
+    Args:
+      config: what to take over.
+      parts: of the run, with initial values.
+      data_dir: folder of the vocabularies.
+      output_dir: folder of the run; nothing is done if it has a checkpoint.
+
+    Raises:
+      ValueError: if it cannot be taken over.
     """
     if checkpoint_files.are_in(output_dir):
         return
-    start = warm_start.WarmStart(config)
-    start.plan(model, scope_pairs.Run(description, data_dir))
-    start.apply(optimizer, average)
-    state = checkpoint.RunState(model.problems)
+    start = _plan(config, parts, data_dir)
+    start.apply(parts.optimizer, parts.average)
+    _log_report(start).write(output_dir)
+    state = checkpoint.RunState(parts.model.problems)
     state.step = start.first_step
+    checkpoint.Checkpoints(
+        parts.model,
+        parts.optimizer,
+        state,
+        output_dir,
+        keep=retention.Retention(newest=1),
+        average=parts.average,
+    ).save()
+
+
+def _plan(
+    config: WarmStartConfig, parts: parts_lib.Parts, data_dir: str
+) -> warm_start.WarmStart:
+    start = warm_start.WarmStart(config)
+    start.plan(parts.model, scope_pairs.Run(parts.description, data_dir))
+    start.check_optimizer(parts.optimizer)
+    return start
+
+
+def _log_report(start: warm_start.WarmStart) -> warm_start_report.Report:
     report = start.report()
     for line in report.lines():
         logging.info("%s", line)
-    report.write(output_dir)
-    keep = retention.Retention(newest=1)
-    checkpoint.Checkpoints(
-        model, optimizer, state, output_dir, keep=keep, average=average
-    ).save()
+    return report

@@ -1,12 +1,15 @@
 """What a call of the trainer does: its schedules, by the names that T2T gave them."""
 
+import contextlib
 import dataclasses
 import difflib
 from collections.abc import Mapping
 from typing import Any
 
 from t2t_mm.features import Split
+from t2t_mm.runs import folder_lock
 from t2t_mm.training.run_config import RunConfig
+from t2t_mm.training.warm_start_config import WarmStartConfig
 
 DEFAULT = "train_and_evaluate"
 SCHEDULES = {
@@ -49,7 +52,17 @@ class Schedule:
     @property
     def trains(self) -> bool:
         """Whether it writes checkpoints."""
-        return self.name.startswith("train")
+        return self.name in ("train", DEFAULT)
+
+    @property
+    def evaluates(self) -> bool:
+        """Whether it evaluates more than a batch of each problem."""
+        return self.name in (DEFAULT, "evaluate", "continuous_eval")
+
+    @property
+    def tries(self) -> bool:
+        """Whether it says what a run would do, and writes nothing."""
+        return self.name in ("test", "preflight")
 
 
 def parse(
@@ -101,8 +114,8 @@ def run(
     schedule: Schedule,
     *,
     config: RunConfig,
-    data_dir: str,
     output_dir: str,
+    warm_start: WarmStartConfig | None = None,
     distribution: Any = None,
     **settings: Any,
 ) -> str:
@@ -111,71 +124,102 @@ def run(
     Args:
       schedule: what to do.
       config: how to run.
-      data_dir: folder of the records.
       output_dir: folder of the run.
+      warm_start: what a run begins with of another, or None. What only evaluates takes
+        none.
       distribution: a `Distribution`, where to train; None for one device.
       **settings: the other arguments of `experiment.prepare`.
 
     Returns:
       What a person or a pipe reads at the end; empty if a signal stopped it, or if it
       is for another worker to say.
-    """
-    # Late: they import TensorFlow.
-    from t2t_mm.training import distribution as distribution_lib
 
-    config = distribution_lib.choose_compilation(config)
-    settings |= {"data_dir": data_dir}
-    if not schedule.trains:
-        return _run_without_training(schedule, config, output_dir, settings)
-    if schedule.name == "train":
-        config = dataclasses.replace(config, eval_every_steps=0)
-    where = distribution or distribution_lib.Distribution()
-    with where.naming_lost_workers():
+    Raises:
+      BlockingIOError: if another trainer is at work in the folder.
+    """
+    if schedule.trains:
         return _train(
             schedule,
             config=config,
             output_dir=output_dir,
-            distribution=where,
+            warm_start=warm_start,
+            distribution=distribution,
             **settings,
         )
+    if schedule.tries:
+        return _try(
+            schedule,
+            config=config,
+            output_dir=output_dir,
+            warm_start=warm_start,
+            **settings,
+        )
+    return _evaluate(schedule, config=config, output_dir=output_dir, **settings)
 
 
-def _train(schedule: Schedule, *, distribution: Any, **settings: Any) -> str:
+def _train(
+    schedule: Schedule,
+    *,
+    config: RunConfig,
+    output_dir: str,
+    distribution: Any,
+    **settings: Any,
+) -> str:
     # Late: they import TensorFlow.
+    from t2t_mm.training import distribution as distribution_lib
     from t2t_mm.training import evaluation, experiment
 
-    trainer = experiment.build(distribution=distribution, **settings)
-    if schedule.name == "train":
-        trainer.train()
-        return ""
-    results = trainer.train_and_evaluate()
-    says = bool(results) and distribution.is_chief
+    if not schedule.evaluates:
+        config = dataclasses.replace(config, eval_every_steps=0)
+    where = distribution or distribution_lib.Distribution()
+    lock = folder_lock.held(output_dir) if where.is_chief else contextlib.nullcontext()
+    with where.naming_lost_workers(), lock:
+        trainer = experiment.build(
+            config=config, output_dir=output_dir, distribution=where, **settings
+        )
+        if not schedule.evaluates:
+            trainer.train()
+            return ""
+        results = trainer.train_and_evaluate()
+    says = bool(results) and where.is_chief
     return evaluation.format_table(results) if says else ""
 
 
-def _run_without_training(
-    schedule: Schedule, config: RunConfig, output_dir: str, settings: Mapping[str, Any]
+def _try(
+    schedule: Schedule,
+    *,
+    config: RunConfig,
+    output_dir: str,
+    warm_start: WarmStartConfig | None,
+    **settings: Any,
 ) -> str:
     # Late: they import TensorFlow.
-    from t2t_mm.training import (
-        checkpoint_evaluation,
-        evaluation,
-        experiment,
-        memory,
-        preflight,
-        trial,
-    )
+    from t2t_mm.training import experiment, memory, preflight, run_start, trial
 
     if schedule.name == "test":
         config = dataclasses.replace(config, eval_steps=1)
+    parts = experiment.prepare(
+        config=config, output_dir=output_dir, warm_start=warm_start, **settings
+    )
+    if warm_start is not None:
+        run_start.plan_weights(
+            warm_start, parts, data_dir=settings["data_dir"], output_dir=output_dir
+        )
+    rows = preflight.estimate(parts)
+    needed = preflight.state_and_program(parts)
+    if schedule.name == "test":
+        rows = trial.run(parts, rows)
+    optimizer = parts.model.hparams.optimizer
+    return preflight.report(optimizer, needed, rows, memory.device())
+
+
+def _evaluate(
+    schedule: Schedule, *, config: RunConfig, output_dir: str, **settings: Any
+) -> str:
+    # Late: they import TensorFlow.
+    from t2t_mm.training import checkpoint_evaluation, evaluation, experiment
+
     parts = experiment.prepare(config=config, output_dir=output_dir, **settings)
-    if schedule.name in ("preflight", "test"):
-        rows = preflight.estimate(parts)
-        needed = preflight.state_and_program(parts)
-        if schedule.name == "test":
-            rows = trial.run(parts, rows, config)
-        optimizer = parts.model.hparams.optimizer
-        return preflight.report(optimizer, needed, rows, memory.device())
     evaluations = checkpoint_evaluation.CheckpointEvaluations(
         parts, output_dir, schedule.eval_split
     )

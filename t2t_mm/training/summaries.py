@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping
 
-import tensorflow as tf
-
 from t2t_mm.features import Split
 from t2t_mm.training import history as history_lib
 from t2t_mm.training import samples as samples_lib
@@ -44,17 +42,21 @@ class Summaries:
           latest: the last update of every problem.
         """
         modules = self._updates.modules
-        with self._history.summaries(step, Split.TRAIN):
-            for problem, update in latest.items():
-                for module, norm in modules.by_name(update.module_norms).items():
-                    if norm:  # else the problem does not use it
-                        tf.summary.scalar(f"{problem}/gradient_norms/{module}", norm)
+        norms = {
+            f"{problem}/gradient_norms/{module}": norm
+            for problem, update in latest.items()
+            for module, norm in modules.by_name(update.module_norms).items()
+            if norm  # else the problem does not use it
+        }
+        self._history.write_scalars(step, Split.TRAIN, norms)
 
     def write_parameter_norms(self, step: int) -> None:
         """Writes the norms of trained parameters by module."""
-        with self._history.summaries(step, Split.TRAIN):
-            for module, norm in self._updates.parameter_norms().items():
-                tf.summary.scalar(f"parameter_norms/{module}", norm)
+        norms = {
+            f"parameter_norms/{module}": norm
+            for module, norm in self._updates.parameter_norms().items()
+        }
+        self._history.write_scalars(step, Split.TRAIN, norms)
 
     def show_samples(self, step: int, split: Split) -> None:
         """Writes samples, with the weights that the model has, if it is time."""

@@ -6,27 +6,23 @@ a run that is stopped and started again computes the same bits as one that was n
 """
 
 import contextlib
-import dataclasses
 import os
 import signal
 import time
 import types
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import tensorflow as tf
 from absl import logging
 
-from t2t_mm import averaging
-from t2t_mm import model as model_lib
-from t2t_mm.data import mixing
 from t2t_mm.features import Split
 from t2t_mm.training import (
     checkpoint,
     dev_watch,
+    early_end,
     evaluation,
     history,
-    optimizers,
     profiling,
     progress,
     rescue,
@@ -34,123 +30,86 @@ from t2t_mm.training import (
     summaries,
     updates,
 )
-from t2t_mm.training import distribution as distribution_lib
+from t2t_mm.training import parts as parts_lib
 from t2t_mm.training import samples as samples_lib
-from t2t_mm.training.run_config import RunConfig
 
 _STEPS_BETWEEN_AGREEMENTS = 10  # each waits for the slowest worker
 Features = Mapping[str, tf.Tensor]
 
 
-class Batches(Protocol):
-    """Training batches of one problem, at any position."""
-
-    def dataset(self, start: int) -> distribution_lib.Dataset:
-        """Returns batches from number `start` on, for ever."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Source:
-    """A problem to train on.
+class Trainer:
+    """Trains one model on one or more problems, a batch of one or some per step.
 
     Attributes:
-      batches: its training batches.
-      loss_weight: its loss counts that much.
-      rate_factor: of the learning rate in its steps.
+      state: where the run stands.
     """
-
-    batches: Batches
-    loss_weight: float = 1.0
-    rate_factor: float = 1.0
-
-
-class Trainer:
-    """Trains one model on one or more problems, a batch of one or some per step."""
 
     def __init__(
         self,
-        model: model_lib.Model,
-        optimizer: optimizers.Optimizer,
-        sources: Mapping[str, Source],
-        schedule: mixing.MixingSchedule,
-        learning_rate: Callable[[int], float],
-        evaluator: evaluation.Evaluator,
+        parts: parts_lib.Parts,
         *,
-        config: RunConfig,
         output_dir: str,
         describe: Callable[[str], None],
-        average: averaging.WeightAverage | None = None,
-        distribution: distribution_lib.Distribution | None = None,
         samples: samples_lib.Samples | None = None,
     ) -> None:
         """Restores the newest checkpoint of `output_dir`, if there is one.
 
         Args:
-          model: the model.
-          optimizer: made for those variables of the model that are to be trained.
-          sources: what to train on, by problem; some or all of the model's.
-          schedule: draws the problems of each step.
-          learning_rate: as a function of the step.
-          evaluator: of the same model and problems.
-          config: how to run.
+          parts: what the run is made of.
           output_dir: folder of the run.
           describe: writes the description of the run to another folder.
-          average: of the trained variables, to evaluate with; None for none.
-          distribution: what variables, batches and evaluator were made for; None for
-            one device.
           samples: of the same model, to show in TensorBoard; None for none.
         """
-        self._distribution = distribution or distribution_lib.Distribution()
-        self._model = model
-        self._sources = sources
-        self._schedule = schedule
-        self._learning_rate = learning_rate
-        self._evaluator = evaluator
-        self._config = config
+        self._config = parts.config
+        self._distribution = parts.distribution
+        self._model = parts.model
+        self._sources = parts.sources
+        self._schedule = parts.schedule
+        self._learning_rate = parts.learning_rate
+        self._evaluator = parts.evaluator
         self._updates = updates.Updates(
-            model,
-            optimizer,
-            average,
-            self._distribution,
-            jit_compile=bool(config.jit_compile),
+            parts.model,
+            parts.optimizer,
+            parts.average,
+            parts.distribution,
+            jit_compile=bool(parts.config.jit_compile),
         )
-        self.state = checkpoint.RunState(model.problems)
-        self._checkpoints = checkpoint.Checkpoints(
-            model,
-            optimizer,
-            self.state,
-            output_dir,
-            keep=retention.Retention(
-                newest=config.keep_checkpoints, every_hours=config.keep_every_hours
-            ),
-            average=average,
-        )
+        self.state = checkpoint.RunState(parts.model.problems)
+        self._checkpoints = _make_checkpoints(parts, self.state, output_dir)
         self._checkpoints.restore_latest()
         self._distribution.check_equal("the step to go on from", self.state.step)
-        own_folder = self._distribution.own_folder(output_dir)
         self._rescue = rescue.Rescue(self._checkpoints, describe)
+        self._iterators: dict[str, Iterator[Features]] = {}
+        self._saved_time = time.monotonic()
+        self._stop_signal: str | None = None
+        self._stops_at: int | None = None
+        self._make_observers(samples)
+
+    def _make_observers(self, samples: samples_lib.Samples | None) -> None:
+        """Makes what looks on from the present step: records, table, decisions."""
+        config, step = self._config, self.state.step
+        folder = self._distribution.own_folder(self._checkpoints.output_dir)
         self._progress = progress.Progress(
-            self.state, config.train_steps, max_skipped_steps=config.max_skipped_steps
+            self.state,
+            list(self._sources),
+            config.train_steps,
+            max_skipped_steps=config.max_skipped_steps,
         )
-        self._history = history.History(own_folder, first_step=self.state.step)
+        self._history = history.History(folder, first_step=step)
         self._summaries = summaries.Summaries(
             self._history, self._updates, samples, config
         )
         self._profiler = profiling.Profiler(
             config.profiled_steps if self._distribution.is_chief else range(0),
-            os.path.join(own_folder, history.SUMMARIES),
+            os.path.join(folder, history.SUMMARIES),
         )
         self._dev_watch = dev_watch.DevWatch(
             config,
-            evaluator.metric_names,
-            own_folder,
+            self._evaluator.metric_names,
+            folder,
             self._copy_checkpoint,
-            step=self.state.step,
+            step=step,
         )
-        self._saved_time = time.monotonic()
-        self._iterators: dict[str, Iterator[Features]] = {}
-        self._stop_signal: str | None = None
-        self._stops_at: int | None = None
 
     def _next_batch(self, problem: str) -> Features:
         counts = self.state.counts[problem]
@@ -213,6 +172,8 @@ class Trainer:
             contextlib.closing(self._profiler),
         ):
             self._catch_up()
+            if not self._is_over():
+                self._note_end()  # it is not there yet
             while not self._is_over():
                 self._train_until(self._next_pause())
                 with self._rescue_at_hand():
@@ -222,6 +183,7 @@ class Trainer:
                         self.evaluate(Split.EVAL)
         with self._rescue_at_hand():
             self._save()
+            self._note_end()
         if self.stopped:
             logging.warning(
                 "Stopped by %s at step %d, which is saved; the same command goes on "
@@ -288,9 +250,9 @@ class Trainer:
         return contextlib.nullcontext()
 
     def _is_time_to_evaluate(self) -> bool:
-        every, step = self._config.eval_every_steps, self.state.step
-        is_due = bool(every) and step > 0 and step % every == 0
-        return is_due and step < self._config.train_steps
+        """Whether an evaluation is due that is not that of the end."""
+        step = self.state.step
+        return step < self._config.train_steps and self._config.is_evaluation_due(step)
 
     def _train_until(self, pause: int) -> None:
         self._profiler.at(self.state.step)
@@ -328,10 +290,15 @@ class Trainer:
         return results
 
     def _heed(self, results: Mapping[str, Mapping[str, Any]]) -> None:
-        """Lets an evaluation on dev decide what depends on it."""
-        self.state.record_losses(
-            {problem: values[evaluation.LOSS] for problem, values in results.items()}
-        )
+        """Lets an evaluation on dev decide what depends on it.
+
+        What decides how training goes on are the evaluations that are due, so that a
+        run does not depend on where an earlier command ended.
+        """
+        if self._config.is_evaluation_due(self.state.step):
+            self.state.record_losses(
+                {problem: row[evaluation.LOSS] for problem, row in results.items()}
+            )
         self._dev_watch.add(self.state.step, results)
 
     def _catch_up(self) -> None:
@@ -349,12 +316,41 @@ class Trainer:
         if is_due:
             self.evaluate(Split.EVAL)
 
+    def _note_end(self) -> None:
+        """Tells who watches the folder that no checkpoint comes any more, or forgets.
+
+        The run may go on one day, with more steps or without early stopping.
+        """
+        if self._distribution.is_chief:
+            early_end.note(
+                self._checkpoints.output_dir,
+                self.state.step,
+                None if self.stopped else self._dev_watch.stop_reason,
+            )
+
     def _stopping_on_signals(self) -> "_Stopping":
         return _Stopping(self)
 
     def request_stop(self, reason: str) -> None:
         """Makes `train_and_evaluate` stop after the step at hand."""
         self._stop_signal = reason
+
+
+def _make_checkpoints(
+    parts: parts_lib.Parts, state: checkpoint.RunState, output_dir: str
+) -> checkpoint.Checkpoints:
+    config = parts.config
+    keep = retention.Retention(
+        newest=config.keep_checkpoints, every_hours=config.keep_every_hours
+    )
+    return checkpoint.Checkpoints(
+        parts.model,
+        parts.optimizer,
+        state,
+        output_dir,
+        keep=keep,
+        average=parts.average,
+    )
 
 
 class _Stopping:

@@ -12,18 +12,14 @@ from absl import logging
 from t2t_mm.features import Split
 from t2t_mm.training import memory, preflight, updates
 from t2t_mm.training.parts import Parts
-from t2t_mm.training.run_config import RunConfig
 
 
-def run(
-    parts: Parts, rows: Sequence[preflight.Row], config: RunConfig
-) -> list[preflight.Row]:
+def run(parts: Parts, rows: Sequence[preflight.Row]) -> list[preflight.Row]:
     """Tries the largest batch of every problem, then evaluates.
 
     Args:
       parts: of the run; its weights change.
       rows: estimates of all batches.
-      config: how to run.
 
     Returns:
       The rows, with what was measured.
@@ -35,12 +31,12 @@ def run(
         parts.model,
         parts.optimizer,
         parts.average,
-        jit_compile=bool(config.jit_compile),
+        jit_compile=bool(parts.config.jit_compile),
     )
     largest = {_largest(rows, problem) for problem in parts.batches}
     # The largest of all comes first: if it does not fit, that shows at once.
     by_size = sorted(largest, key=lambda row: row.activations, reverse=True)
-    measured = {row: _try_step(parts, trainer, row, config.seed) for row in by_size}
+    measured = {row: _try_step(parts, trainer, row) for row in by_size}
     parts.evaluator.evaluate(Split.EVAL)
     return [row._replace(measured=measured.get(row)) for row in rows]
 
@@ -52,9 +48,7 @@ def _largest(rows: Sequence[preflight.Row], problem: str) -> preflight.Row:
     )
 
 
-def _try_step(
-    parts: Parts, trainer: updates.Updates, row: preflight.Row, seed: int
-) -> int:
+def _try_step(parts: Parts, trainer: updates.Updates, row: preflight.Row) -> int:
     """Makes an update; returns the peak of memory in bytes."""
     memory.reset_peak()
     hparams = parts.model.hparams
@@ -63,7 +57,9 @@ def _try_step(
     draw = updates.Draw(row.problem, [batch] * hparams.batches_per_update)
     try:
         outputs, update = trainer.step(
-            [draw] * hparams.problems_per_update, parts.learning_rate(0), (seed, 0)
+            [draw] * hparams.problems_per_update,
+            parts.learning_rate(0),
+            (parts.config.seed, 0),
         )
         loss, applied = float(outputs[0].loss), bool(update.applied)
     except tf.errors.ResourceExhaustedError:

@@ -180,12 +180,7 @@ class WarmStart:
           optimizer: of the new run.
           average: of the new run, or None; it starts at the new weights, or goes on
             from the average of the other run if the optimizer does.
-
-        Raises:
-          ValueError: if the state of the optimizer is wanted and there is none for it.
         """
-        if self._config.optimizer:
-            self._check_optimizer(optimizer)
         for number, plan in enumerate(self._plans):
             if plan.row.action == Action.SKIPPED:
                 continue
@@ -199,7 +194,14 @@ class WarmStart:
                 row = plan.row._replace(note=f"{plan.row.note}; optimizer state is new")
                 self._plans[number] = plan._replace(row=row)
 
-    def _check_optimizer(self, optimizer: optimizers.Optimizer) -> None:
+    def check_optimizer(self, optimizer: optimizers.Optimizer) -> None:
+        """Checks, if its state is wanted, that the other run has that of an optimizer.
+
+        Raises:
+          ValueError: if not.
+        """
+        if not self._config.optimizer:
+            return
         needed = {s for plan in self._plans for s in optimizer.slots(plan.variable)}
         found = {s for slots in self.stored.slots.values() for s in slots}
         if missing := sorted(needed - found):

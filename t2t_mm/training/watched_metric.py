@@ -37,17 +37,22 @@ class WatchedMetric:
 
     def value(self, results: Results) -> float | None:
         """Returns the value in {problem: {metric: value}}; None if it has none."""
-        if self.problem is not None:
-            return results.get(self.problem, {}).get(self.name)
-        values = [row[self.name] for row in results.values() if self.name in row]
+        values = [results[problem][self.name] for problem in self.problems(results)]
         return math.fsum(values) / len(values) if values else None
 
-    def is_comparable(self, results: Results, problems: Collection[str]) -> bool:
-        """Returns whether values in `results` go with those of a run of `problems`.
+    def problems(self, names: Mapping[str, Collection[str]]) -> list[str]:
+        """Returns the problems whose metric it is, or that its mean is over.
 
-        A mean over other problems does not.
+        Values that are of other problems do not compare.
+
+        Args:
+          names: of metrics by problem, or {problem: {metric: value}}.
         """
-        return self.problem is not None or results.keys() == set(problems)
+        return sorted(
+            problem
+            for problem, metrics in names.items()
+            if self.problem in (None, problem) and self.name in metrics
+        )
 
     def gain(self, value: float, reference: float) -> float:
         """Returns how much better `value` is than `reference`; NaN if either is."""
@@ -61,17 +66,62 @@ def parse(
     *,
     higher_is_better: bool | None = None,
 ) -> WatchedMetric:
-    """Returns the metric that a flag names.
+    """Returns the metric of a run that a flag names.
+
+    Args:
+      flag: its name, for messages.
+      text: as `parse_name` reads it.
+      available: names of the metrics of every problem.
+      higher_is_better: as for `parse_name`.
+
+    Raises:
+      ValueError: if there is no such metric, or its name does not tell the direction.
+    """
+    check_known(flag, text.strip().partition(":")[0], available)
+    return parse_name(flag, text, higher_is_better=higher_is_better)
+
+
+def check_known(
+    flag: str, full_name: str, available: Mapping[str, Collection[str]]
+) -> None:
+    """Checks that a run has a metric.
+
+    Args:
+      flag: the flag that names it, for messages.
+      full_name: without a direction.
+      available: names of the metrics of every problem.
+
+    Raises:
+      ValueError: naming those that there are, if not.
+    """
+    known = {f"{p}/{metric}" for p, names in available.items() for metric in names}
+    known |= {metric for names in available.values() for metric in names}
+    if full_name in known:
+        return
+    close = difflib.get_close_matches(full_name, sorted(known), 1, 0.4)
+    hint = f"Did you mean '{close[0]}'? " if close else ""
+    if full_name.rpartition("/")[2].startswith(scores.DECODED):
+        hint = "Scores of decoded outputs need --eval_decode. "
+    raise ValueError(
+        f"`{flag}` must name a metric of the run; got '{full_name}'. {hint}There "
+        f"are: {', '.join(sorted(known))}."
+    )
+
+
+def parse_name(
+    flag: str, text: str, *, higher_is_better: bool | None = None
+) -> WatchedMetric:
+    """Returns the metric that a flag names, whether or not a run has it.
 
     Args:
       flag: its name, for messages.
       text: "problem/metric", or "metric" for the mean over problems; ":max" or ":min"
         may follow.
-      available: names of the metrics of every problem.
       higher_is_better: which way is better; None to go by `text`, or by the name.
 
     Raises:
-      ValueError: if there is no such metric, or its name does not tell the direction.
+      LookupError: for a score of decoded outputs that there is not.
+      ValueError: if the name does not tell the direction.
     """
     full_name, _, direction = text.strip().partition(":")
     if direction and direction not in _DIRECTIONS:
@@ -79,17 +129,6 @@ def parse(
             f"`{flag}` may say ':max' or ':min' after a metric; got '{text}'."
         )
     problem, slash, name = full_name.rpartition("/")
-    known = {f"{p}/{metric}" for p, names in available.items() for metric in names}
-    known |= {metric for names in available.values() for metric in names}
-    if full_name not in known:
-        close = difflib.get_close_matches(full_name, sorted(known), 1, 0.4)
-        hint = f"Did you mean '{close[0]}'? " if close else ""
-        if name.startswith(scores.DECODED):
-            hint = "Scores of decoded outputs need --eval_decode. "
-        raise ValueError(
-            f"`{flag}` must name a metric of the run; got '{full_name}'. {hint}There "
-            f"are: {', '.join(sorted(known))}."
-        )
     if direction:
         higher_is_better = _DIRECTIONS[direction]
     if higher_is_better is None:

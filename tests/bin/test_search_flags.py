@@ -15,6 +15,12 @@ def _values(*flags):
     return values
 
 
+def _run(values):
+    schedule, _ = t2t_trainer._what_to_do(values)
+    hparams, _ = t2t_trainer._settings(values, schedule)
+    return search_flags.run(values, hparams, ["copy_digits"], seed=0)
+
+
 def test_trials_have_the_flags_of_the_search_that_are_theirs():
     given = (
         "--problems=copy_digits,reverse_digits",
@@ -65,16 +71,54 @@ def test_flags_that_contradict_a_search_are_refused(flag, message, monkeypatch):
 
     monkeypatch.setattr(registry.RANGED_HPARAMS, "get", lambda name: ranges)
     values = _values("--hparams_range=optimizer_range", flag)
-    hparams, _ = t2t_trainer._settings(values)
 
     with pytest.raises(ValueError, match=message):
-        search_flags.run(values, hparams, seed=0)
+        _run(values)
 
 
 def test_several_workers_do_not_search_in_one_folder(monkeypatch):
     monkeypatch.setenv("TF_CONFIG", '{"cluster": {"worker": ["a:1", "b:1"]}}')
     values = _values("--hparams_range=optimizer_range")
-    hparams, _ = t2t_trainer._settings(values)
 
     with pytest.raises(ValueError, match="on one machine; unset TF_CONFIG"):
-        search_flags.run(values, hparams, seed=0)
+        _run(values)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (
+            ["--autotune_objective=copy/loss"],
+            "is trained: copy_digits; got 'copy/loss'",
+        ),
+        (["--autotune_objective=oddity"], "must say 'oddity:max' or 'oddity:min'"),
+        (["--autotune_objective=loss:up"], "':max' or ':min' after a metric"),
+    ],
+)
+def test_an_objective_that_cannot_be_is_refused_before_the_first_trial(
+    flags, message, tmp_path
+):
+    values = _values(
+        "--hparams_range=optimizer_range", f"--output_dir={tmp_path}", *flags
+    )
+
+    with pytest.raises(ValueError, match=message):
+        _run(values)
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ([], ("loss", None, False)),
+        (
+            ["--autotune_objective=copy_digits/accuracy"],
+            ("accuracy", "copy_digits", True),
+        ),
+        (["--autotune_objective=oddity:max"], ("oddity", None, True)),
+        (["--autotune_maximize"], ("loss", None, True)),
+    ],
+)
+def test_an_objective_goes_by_its_name_unless_told(flags, expected):
+    metric = search_flags._objective(_values(*flags), ["copy_digits"])
+
+    assert (metric.name, metric.problem, metric.higher_is_better) == expected

@@ -155,3 +155,20 @@ def test_flags_that_make_no_sense_together_are_refused(
 def test_a_file_that_does_not_exist_is_named(untrained_run_dir, tmp_path):
     with pytest.raises(FileNotFoundError, match="nothing.txt"):
         _run(untrained_run_dir, f"--decode_from_file={tmp_path}/nothing.txt")
+
+
+def test_attention_needs_json(untrained_run_dir, source, capsys):
+    options = "extra_length=2,return_attention=true"
+    arguments = (untrained_run_dir, f"--decode_from_file={source}")
+
+    with pytest.raises(ValueError, match="needs --output_format=jsonl"):
+        _run(*arguments, options=options)
+    _run(*arguments, "--output_format=jsonl", options=options)
+
+    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [len(answer["results"]) for answer in answers] == [1, 0, 1]
+    for answer in (answers[0], answers[2]):
+        (result,) = answer["results"]
+        (weights,) = result["attention"].values()
+        assert len(weights) == len(result["ids"])
+        assert len(weights[0]) == len(answer["input"]) + 1

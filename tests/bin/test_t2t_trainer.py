@@ -8,7 +8,8 @@ def _settings(*flags):
     registry.import_registrations()
     values = t2t_trainer.define_flags()
     values(["t2t-trainer", "--hparams_set=multimodel_tiny", *flags])
-    return t2t_trainer._settings(values)
+    schedule, _ = t2t_trainer._what_to_do(values)
+    return t2t_trainer._settings(values, schedule)
 
 
 def test_the_mixing_is_that_of_the_set_unless_it_is_given():
@@ -79,8 +80,28 @@ def test_flags_of_keeping_reach_the_run_under_old_names_too():
             "has no effect without --eval_early_stopping_steps",
         ),
         (["--keep_best=loss", "--eval_every_steps=0"], "`keep_best` goes by"),
+        *(
+            (["--schedule=train", flag], "with --schedule=train, which does not eval")
+            for flag in (
+                "--eval_every_steps=10",
+                "--show_samples=2",
+                "--eval_decode=1",
+                "--keep_best=loss",
+                "--gin_bindings=RunConfig.eval_steps = 5",
+            )
+        ),
+        (["--schedule=evaluate", "--warm_start_from=run"], "reads the checkpoints of"),
     ],
 )
 def test_flags_without_effect_are_refused(flags, message):
     with pytest.raises(ValueError, match=message):
         _settings(*flags)
+
+
+def test_what_tries_a_run_takes_its_command_as_it_is():
+    for name in ("test", "preflight"):
+        _, config = _settings(
+            f"--schedule={name}", "--warm_start_from=run", "--eval_every_steps=10"
+        )
+
+        assert config.eval_every_steps == 10

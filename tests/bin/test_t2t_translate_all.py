@@ -79,6 +79,17 @@ def test_a_checkpoint_may_be_deleted_meanwhile(
     assert "ckpt-7' was deleted before it could be decoded with" in caplog.text
 
 
+def test_a_damaged_checkpoint_does_not_stop_the_others(translate, tmp_path, caplog):
+    (data,) = (tmp_path / "run").glob("ckpt-7.data-*")
+    data.write_bytes(data.read_bytes()[:100])
+
+    with pytest.raises(OSError, match="1 of 2 are damaged: .*ckpt-7"):
+        translate()
+
+    assert os.listdir(tmp_path / "out") == ["copy_digits-12"]
+    assert "ckpt-7' is damaged" in caplog.text
+
+
 def test_a_source_that_does_not_exist_is_named(translate, tmp_path):
     with pytest.raises(FileNotFoundError, match="--source must be a file .*'no.txt'"):
         translate("--source=no.txt")

@@ -115,6 +115,21 @@ def test_results_are_those_of_a_plain_search(beam_size, alpha, stop_early):
     assert len(set(found)) > 1
 
 
+def test_an_end_that_gains_something_is_waited_for():
+    table = tf.constant([[-9.0, -0.4, -0.6], [-9.0, 1.2, -3.0], [-9.0, -9.0, -9.0]])
+
+    def step(ids, state, position):
+        return tf.repeat(table[position][None], 2, axis=0), state
+
+    options = dict(length=3, alpha=1.0, stop_early=True)
+    too_early, _ = _search(step, **options)
+    ids, scores = _search(step, end_bonus=1.5, **options)
+
+    assert too_early[0, 0].tolist() == [EOS_ID, 0, 0]
+    assert ids[0, 0].tolist() == [2, EOS_ID, 0]
+    np.testing.assert_allclose(scores[0, 0], 0.6 / (7 / 6), rtol=1e-5)
+
+
 def test_it_stops_as_soon_as_nothing_can_get_better():
     calls = []
 
@@ -197,3 +212,15 @@ def test_forbidden_ids_and_missing_beams_make_no_results():
 
     np.testing.assert_array_equal(ids, [[[2, 1], [0, 0]]])
     np.testing.assert_array_equal(scores, [[0.0, beam.NO_SCORE]])
+
+
+@pytest.mark.parametrize("width", [5, 128, 300, 1000])
+def test_the_largest_are_those_of_a_plain_search_and_in_its_order(width):
+    random = np.random.default_rng(width)
+    values = random.integers(0, 40, [3, width]).astype(np.float32)  # many are equal
+
+    largest, index = beam._largest(tf.constant(values), 4)
+
+    expected = np.argsort(-values, axis=1, kind="stable")[:, :4]
+    np.testing.assert_array_equal(index, expected)
+    np.testing.assert_array_equal(largest, np.take_along_axis(values, expected, 1))

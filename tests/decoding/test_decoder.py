@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import stored_runs
 import tiny_models
 from t2t_mm import registry
 from t2t_mm.data import generation, text_problem
@@ -23,7 +24,7 @@ def run_dir(untrained_run_dir):
 
 @pytest.fixture(scope="module")
 def decoder(run_dir):
-    return decoder_lib.Decoder.from_output_dir(run_dir, "copy_digits", config=CONFIG)
+    return stored_runs.make_decoder(run_dir, "copy_digits", CONFIG)
 
 
 def _untrained_decoder(problem, folder, **options):
@@ -135,7 +136,7 @@ def test_a_checkpoint_that_does_not_exist_is_named(run_dir):
 
 def test_a_problem_that_the_run_does_not_know_is_refused(run_dir):
     with pytest.raises(LookupError, match="not trained on reverse_digits. It knows"):
-        decoder_lib.Decoder.from_output_dir(run_dir, "reverse_digits", config=CONFIG)
+        stored_runs.make_decoder(run_dir, "reverse_digits", CONFIG)
 
 
 def test_restoring_gives_the_variables_of_the_checkpoint(run_dir):
@@ -144,3 +145,33 @@ def test_restoring_gives_the_variables_of_the_checkpoint(run_dir):
     reader = tf.train.load_checkpoint(checkpoint_choice.newest(run_dir))
     stored = reader.get_tensor("model/commands/.ATTRIBUTES/VARIABLE_VALUE")
     np.testing.assert_array_equal(model.commands.numpy(), stored)
+
+
+@pytest.mark.parametrize(
+    ("problem", "unused"), [("mnist", "beam_size, alpha"), ("copy_digits", None)]
+)
+def test_options_that_targets_ignore_are_named(run_dir, caplog, problem, unused):
+    config = DecodeConfig(alpha=1.0, beam_size=2, batch_size=4)
+
+    stored_runs.make_decoder(run_dir, problem, config)
+
+    warning = f"{problem} | no effect on such targets: {unused}"
+    assert (warning in caplog.text) == (unused is not None)
+    assert unused or "no effect" not in caplog.text
+
+
+def test_attention_says_where_the_best_output_looked(run_dir):
+    options = dict(extra_length=2, return_attention=True)
+    beams = DecodeConfig(beam_size=2, return_beams=True, **options)
+    decoder = stored_runs.make_decoder(run_dir, "copy_digits", beams)
+
+    found = dict(decoder.search(["12345", "9"]))
+
+    for position, num_inputs in ((0, 6), (1, 2)):  # with the ids that end them
+        best, other = found[position]
+        (weights,) = best.attention.values()
+        assert list(best.attention) == ["decoder_0/source_attention/attention"]
+        assert np.shape(weights) == (len(best.ids), num_inputs)
+        np.testing.assert_allclose(np.sum(weights, 1), 1.0, atol=1e-3)
+        assert np.std(weights) > 0.01
+        assert other.attention is None

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+import stored_runs
 from t2t_mm.decoding import decoder as decoder_lib
 from t2t_mm.decoding import file_decoding, input_lines
 from t2t_mm.decoding.decode_config import DecodeConfig
@@ -19,9 +20,7 @@ TEXTS = ["12", "", "34", "1\u20282", "\ufffd7", "5\t6", "9" * 300]
 @pytest.fixture(scope="module")
 def decoder(untrained_run_dir):
     config = DecodeConfig(extra_length=3, batch_size=64)
-    return decoder_lib.Decoder.from_output_dir(
-        untrained_run_dir, "copy_digits", config=config
-    )
+    return stored_runs.make_decoder(untrained_run_dir, "copy_digits", config)
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import stored_runs
 import tiny_models
 from t2t_mm.data import image_problem
 from t2t_mm.decoding import constraints, decoder, listed_constraint, sequential
@@ -60,9 +61,9 @@ def test_whatever_is_preferred_outputs_are_on_the_list():
 def test_texts_are_on_the_list(untrained_run_dir):
     config = DecodeConfig(allowed_outputs=("12", "123456", "9"), extra_length=1)
 
-    outputs = decoder.Decoder.from_output_dir(
-        untrained_run_dir, "copy_digits", config=config
-    ).decode(["1", "22", "55555", "9"])
+    outputs = stored_runs.make_decoder(untrained_run_dir, "copy_digits", config).decode(
+        ["1", "22", "55555", "9"]
+    )
 
     assert set(outputs) <= {"12", "123456", "9"}
 

@@ -1,9 +1,15 @@
 import json
+import os
+import subprocess
+import sys
+import time
 
 import pytest
 
 from t2t_mm.hparam_range import Range
-from t2t_mm.hparams_search import objective, results, search, trial_run
+from t2t_mm.hparams_search import results, search, trial_run
+from t2t_mm.runs import folder_lock
+from t2t_mm.training import watched_metric
 
 # A trainer that takes no time: its loss is the square of the rate, halved at step 2.
 TRAINER = """
@@ -11,6 +17,10 @@ import json, pathlib, re, signal, sys, time
 flags = dict(argument[2:].split("=", 1) for argument in sys.argv[1:])
 folder = pathlib.Path(flags["output_dir"])
 rate = float(re.search("learning_rate_constant=([^,]+)", flags["hparams"])[1])
+def save(*signal):
+    (folder / "has_saved").touch()
+    sys.exit(0)
+signal.signal(signal.SIGTERM, save)
 if "fail" in flags:
     sys.exit("the trainer cannot do this")
 for step in (1, 2):
@@ -20,6 +30,17 @@ for step in (1, 2):
     if rate > 1.5:
         time.sleep(60)
 """
+# A search that waits for its trainer.
+SEARCH = """
+import sys
+from t2t_mm.hparams_search import trial_run
+from t2t_mm.training import watched_metric
+trial_run._MODULE = "stand_in_for_the_trainer"
+loss = watched_metric.parse_name("", "p/loss")
+hparams = "--hparams=learning_rate_constant=2.0"
+trial_run.run([hparams], sys.argv[1], loss, ["p"], lambda step, value: False)
+"""
+LOSS = watched_metric.parse_name("", "p/loss")
 RATE = Range(kind="float", low=0.1, high=1.0, scale="log")
 
 
@@ -41,7 +62,8 @@ def folder(tmp_path):
 def _search(max_trials, *, arguments=(), ranges=None, **changes):
     settings = {
         "ranges": ranges or {"learning_rate_constant": RATE},
-        "objective": objective.parse("p/loss", None),
+        "objective": LOSS,
+        "problems": ["p"],
         "max_trials": max_trials,
         "prune": False,
         "arguments": arguments,
@@ -105,7 +127,8 @@ def test_hopeless_trials_are_stopped(folder):
     outcome = trial_run.run(
         ["--hparams=learning_rate_constant=2.0"],
         str(folder / "trial"),
-        objective.parse("p/loss", None),
+        LOSS,
+        ["p"],
         lambda step, value: value > 3.0,
     )
 
@@ -135,6 +158,12 @@ def test_another_search_in_the_folder_is_refused(folder):
         search.run(_search(2, arguments=["--train_steps=7"]), str(folder))
 
 
+def test_a_second_search_at_a_time_is_refused(folder):
+    with folder_lock.held(str(folder)):
+        with pytest.raises(BlockingIOError, match="one trainer or search at a time"):
+            search.run(_search(1), str(folder))
+
+
 def test_numbers_of_optuna_stand_for_values():
     ranges = {
         "beta": Range(kind="float", low=0.9, high=0.999, scale="reverse_log"),
@@ -155,41 +184,51 @@ def test_numbers_of_optuna_stand_for_values():
     }
 
 
-@pytest.mark.parametrize(
-    ("text", "maximize", "expected"),
-    [
-        ("p/loss", None, ("loss", "p", False)),
-        ("accuracy", None, ("accuracy", None, True)),
-        ("p/neg_log_perplexity", None, ("neg_log_perplexity", "p", True)),
-        ("p/decoded_wer", None, ("decoded_wer", "p", False)),
-        ("edit_distance", None, ("edit_distance", None, False)),
-        ("loss", True, ("loss", None, True)),
-    ],
-)
-def test_an_objective_goes_by_its_name_unless_told(text, maximize, expected):
-    found = objective.parse(text, maximize)
-
-    assert (found.metric, found.problem, found.maximize) == expected
-    assert str(found) == text
+def _write(folder, *rows):
+    keys = ("step", "problem", "split", "loss")
+    lines = [json.dumps(dict(zip(keys, row, strict=True))) for row in rows]
+    (folder / "metrics.jsonl").write_text("\n".join(lines) + "\n")
 
 
-def test_an_objective_whose_name_tells_nothing_needs_a_direction():
-    with pytest.raises(ValueError, match="'oddity' does not say .* --noautotune_max"):
-        objective.parse("p/oddity", None)
-
-    assert objective.parse("p/oddity", False).maximize is False
-
-
-def test_an_objective_is_read_from_dev_while_it_is_written(tmp_path):
+def test_an_evaluation_counts_when_all_of_it_is_written(tmp_path):
+    loss = watched_metric.parse_name("", "loss")
     rows = [
-        {"step": 1, "problem": "p", "split": "train", "loss": 9.0},
-        {"step": 2, "problem": "p", "split": "dev", "loss": 1.0},
-        {"step": 2, "problem": "q", "split": "dev", "loss": 4.0},
+        (1, "p", "train", 9.0),
+        (2, "p", "dev", 1.0),
+        (2, "q", "dev", 4.0),
+        (4, "p", "dev", 0.5),
+        (4, "q", "dev", 3.5),
     ]
-    lines = [json.dumps(row) for row in rows]
-    (tmp_path / "metrics.jsonl").write_text("\n".join([*lines, lines[1][:20]]))
+    _write(tmp_path, *rows[:4])
 
-    assert objective.parse("p/loss", None).values(str(tmp_path)) == {2: 1.0}
-    assert objective.parse("loss", None).values(str(tmp_path)) == {2: 2.5}
-    with pytest.raises(ValueError, match=r"got 'p/los'. There are: p/loss, q/loss"):
-        objective.parse("p/los", False).values(str(tmp_path))
+    def values(metric, problems=("p", "q")):
+        return trial_run.values(metric, problems, str(tmp_path))
+
+    assert values(loss) == {2: 2.5}
+    assert values(LOSS) == {2: 1.0}
+    _write(tmp_path, *rows)
+    assert values(loss) == {2: 2.5, 4: 2.0}
+    with pytest.raises(ValueError, match=r"got 'p/los'. Did you mean 'p/loss'"):
+        values(watched_metric.parse_name("", "p/los:min"))
+
+
+def test_a_search_that_is_killed_takes_its_trainer_along(folder, tmp_path):
+    trial = folder / "trial"
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    killed = subprocess.Popen(
+        [sys.executable, "-c", SEARCH, str(trial)],
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    _wait_for(trial / "metrics.jsonl")
+
+    killed.kill()
+    killed.wait()
+
+    _wait_for(trial / "has_saved")
+
+
+def _wait_for(path):
+    deadline = time.monotonic() + 300
+    while not path.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

@@ -175,7 +175,7 @@ def test_cached_steps_equal_the_whole_sequence(kernel_size, dilation_rate):
 
     stepped = []
     for position in range(20):
-        y, cache = step.step(x[:, position], cache)
+        y, cache = step.step(x[:, position], cache, tf.constant(position))
         assert cache.shape == (2, (kernel_size - 1) * dilation_rate, 4)
         stepped.append(y)
 

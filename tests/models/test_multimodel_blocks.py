@@ -74,7 +74,7 @@ def test_cached_conv_block_equals_the_whole_sequence():
 
     stepped = []
     for position in range(7):
-        y, cache = block.step(x[:, position], cache)
+        y, cache = block.step(x[:, position], cache, tf.constant(position))
         stepped.append(y)
 
     np.testing.assert_allclose(tf.stack(stepped, 1), block(x, None, None), atol=1e-5)

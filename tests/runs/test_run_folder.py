@@ -144,3 +144,16 @@ def test_vocabularies_that_only_the_run_has_are_kept(description, data_dir, tmp_
 def test_a_run_of_an_unregistered_set_names_the_closest(registrations):
     with pytest.raises(LookupError, match="Did you mean 'multimodel_tiny'"):
         registry.HPARAMS.get("multimodel_tinny")
+
+
+def test_runs_with_other_vocabularies_are_told_apart(description, data_dir, tmp_path):
+    other, nothing = str(tmp_path / "other"), str(tmp_path / "nothing")
+    run_folder.write(description, other, data_dir)
+    changed = dataclasses.replace(
+        description, vocabularies={"vocab.some.9.subwords": "1" * 64}
+    )
+
+    run_folder.check_same_vocabularies(description, other)
+    run_folder.check_same_vocabularies(changed, nothing)
+    with pytest.raises(ValueError, match="'vocab.some.9.subwords' of the run in .*oth"):
+        run_folder.check_same_vocabularies(changed, other)

@@ -8,6 +8,7 @@ import numpy as np
 import tiny_models
 from t2t_mm import averaging, registry
 from t2t_mm.data import text_encoder
+from t2t_mm.decoding import decoder, loading
 from t2t_mm.features import FeatureSpec, SpaceId
 from t2t_mm.runs import run_folder
 from t2t_mm.training import checkpoint, optimizers, retention
@@ -129,3 +130,10 @@ def write(run, folder, step=40):
         average=run.average,
     ).save()
     return str(folder)
+
+
+def make_decoder(output_dir, problem_name, config):
+    """Returns a decoder with the newest checkpoint of a run."""
+    model = loading.load_model(output_dir)
+    problem = loading.problem_of(model, problem_name, output_dir)
+    return decoder.Decoder(model, problem, config=config, vocab_dir=output_dir)

@@ -127,6 +127,7 @@ OF_TRAINING = (
     "clip_grad",
     "ema_",
     "augment_",
+    "remat",
 )
 
 

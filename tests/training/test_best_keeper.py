@@ -1,3 +1,4 @@
+import json
 import math
 
 import pytest
@@ -105,3 +106,29 @@ def test_a_damaged_note_is_named(tmp_path):
 
     with pytest.raises(ValueError, match=r"best.json' cannot be read"):
         make(tmp_path, LOSS)
+
+
+def test_a_mean_over_other_problems_begins_anew(tmp_path, caplog):
+    offer(make(tmp_path, LOSS), 20, 0.3, 1.0)
+    both = {"copy": {"loss": 1.0}, "new": {"loss": 5.0}, "other": {"accuracy": 1.0}}
+
+    make(tmp_path, LOSS).offer(30, both)
+
+    assert steps(tmp_path) == {"loss": 30}
+    assert best_checkpoints.read(str(tmp_path), "loss").problems == ["copy", "new"]
+    assert "was the mean over copy, and is over copy, new" in caplog.text
+    worse = {problem: {"loss": 9.0} for problem in ("copy", "new")}
+    make(tmp_path, LOSS).offer(40, worse)
+    assert steps(tmp_path) == {"loss": 30}
+
+
+def test_a_note_of_an_early_version_is_of_the_same_problems(tmp_path):
+    offer(make(tmp_path, LOSS), 20, 0.3, 1.0)
+    path = tmp_path / "best/loss/best.json"
+    note = json.loads(path.read_text())
+    del note["problems"]
+    path.write_text(json.dumps(note))
+
+    offer(make(tmp_path, LOSS), 30, 0.3, 2.0)
+
+    assert steps(tmp_path) == {"loss": 20}

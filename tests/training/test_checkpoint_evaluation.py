@@ -4,7 +4,13 @@ import pytest
 
 from t2t_mm.features import Split
 from t2t_mm.runs import checkpoint_files
-from t2t_mm.training import checkpoint_evaluation, experiment, history, run_start
+from t2t_mm.training import (
+    checkpoint_evaluation,
+    early_end,
+    experiment,
+    history,
+    run_start,
+)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +62,7 @@ def test_checkpoints_are_evaluated_once_and_as_they_come(copy_dir, parts):
     _forget(copy_dir, 2)
     waits = []
 
-    def wait(seconds):
+    def sleep(seconds):
         waits.append(seconds)
         if len(waits) == 2:
             _forget(copy_dir, 2, 4)
@@ -65,12 +71,10 @@ def test_checkpoints_are_evaluated_once_and_as_they_come(copy_dir, parts):
         evaluations = checkpoint_evaluation.CheckpointEvaluations(
             parts, str(copy_dir), Split.EVAL
         )
-        return evaluations.watch(
-            4, timeout_minutes=1, wait=wait, clock=lambda: sum(waits)
-        )
+        return evaluations.watch(4, timeout_minutes=1, sleep=sleep)
 
     assert watch().keys() == {"copy_digits"}
-    assert waits == [checkpoint_evaluation.POLL_SECONDS] * 2
+    assert len(waits) == 2
     assert watch() == {}  # all of it is there
     assert [
         row["step"]
@@ -84,12 +88,10 @@ def test_a_wait_without_a_checkpoint_ends(tmp_path, parts):
         parts, str(tmp_path), Split.EVAL
     )
 
-    results = evaluations.watch(
-        4, timeout_minutes=0.5, wait=waits.append, clock=lambda: sum(waits)
-    )
+    results = evaluations.watch(4, timeout_minutes=0.5, sleep=waits.append)
 
     assert results == {}
-    assert 30 <= sum(waits) <= 30 + 2 * checkpoint_evaluation.POLL_SECONDS
+    assert sum(waits) == 30
     with pytest.raises(FileNotFoundError, match="no checkpoint yet"):
         evaluations.evaluate_newest()
     assert not list(tmp_path.iterdir())
@@ -141,3 +143,21 @@ def test_a_checkpoint_that_is_gone_is_passed_over(copy_dir, parts):
 
     rows = history.read(str(copy_dir / checkpoint_evaluation.FOLDER))
     assert [(row["step"], row["split"]) for row in rows] == [(4, "test")]
+
+
+def test_the_end_of_a_run_that_stopped_early_is_the_end(copy_dir, parts, caplog):
+    def watch(train_steps):
+        evaluations = checkpoint_evaluation.CheckpointEvaluations(
+            parts, str(copy_dir), Split.EVAL
+        )
+        waits = []
+        evaluations.watch(train_steps, timeout_minutes=1, sleep=waits.append)
+        return sum(waits)
+
+    early_end.note(str(copy_dir), 4, "loss has not become lower")
+
+    with caplog.at_level("INFO"):
+        assert watch(9) == 0
+    assert "stopped early at step 4: loss has not become lower." in caplog.text
+    early_end.note(str(copy_dir), 4, None)  # the run goes on
+    assert watch(9) == 60

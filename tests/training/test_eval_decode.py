@@ -1,10 +1,10 @@
 import pytest
 import tensorflow as tf
 
+import stored_runs
 import tiny_models
 from t2t_mm import registry
 from t2t_mm.decoding.decode_config import DecodeConfig
-from t2t_mm.decoding.decoder import Decoder
 from t2t_mm.evaluation import scores
 from t2t_mm.evaluation.predictions import Predictions
 from t2t_mm.features import Split
@@ -52,9 +52,7 @@ def test_evaluation_in_training_scores_decoded_outputs(build, digits_dir, tmp_pa
 
     trainer._checkpoints.save()
     # A decoder reads the average from the checkpoint, not the weights.
-    decoder = Decoder.from_output_dir(
-        str(tmp_path), "copy_digits", config=DecodeConfig()
-    )
+    decoder = stored_runs.make_decoder(str(tmp_path), "copy_digits", DecodeConfig())
     decoded = list(decoder.decode_split(Split.EVAL, digits_dir, max_batches=2))
     pairs = [(example.reference, example.output) for example in decoded]
     expected = scores.score(["cer"], Predictions.of_pairs(pairs))["cer"].value

@@ -83,13 +83,18 @@ def test_nothing_is_written_to_a_file():
     assert file.getvalue() == ""
 
 
-def test_every_problem_has_a_row_whether_it_was_drawn_or_not():
-    state = checkpoint.RunState(["long_name_of_a_problem", "b"])
+def test_every_trained_problem_has_a_row_whether_it_was_drawn_or_not():
+    state = checkpoint.RunState(["long_name_of_a_problem", "retired", "b"])
+    state.counts["retired"].steps = 5
     state.counts["b"].steps = 30
     state.counts["long_name_of_a_problem"].steps = 10
     state.record_losses({"b": 2.5})
 
-    lines = progress.live_rows(state, {"b": {"loss": 1.25, "targets_per_second": 900}})
+    lines = progress.live_rows(
+        state,
+        ["long_name_of_a_problem", "b"],
+        {"b": {"loss": 1.25, "targets_per_second": 900}},
+    )
 
     header, first, second = (line.split() for line in lines)
     assert first == ["long_name_of_a_problem", "10", "25", "%", "-", "-", "-"]

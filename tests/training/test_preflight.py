@@ -118,7 +118,7 @@ def test_a_report_says_what_is_largest_and_whether_it_fits(parts, rows):
 
 @pytest.mark.slow
 def test_a_trial_tries_the_largest_batch_of_every_problem(parts, rows):
-    tried = trial.run(parts, rows, RunConfig())
+    tried = trial.run(parts, rows)
 
     measured = [row for row in tried if row.measured is not None]
     assert {row.problem for row in measured} == {"copy_digits", "reverse_digits"}

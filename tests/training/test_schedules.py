@@ -1,7 +1,11 @@
+import dataclasses
+
 import pytest
 
 from t2t_mm.features import Split
+from t2t_mm.runs import folder_lock
 from t2t_mm.training import schedules
+from t2t_mm.training.warm_start_config import WarmStartConfig
 
 
 @pytest.mark.parametrize(
@@ -47,3 +51,41 @@ def test_a_timeout_without_effect_is_refused():
 def test_an_unknown_schedule_says_where_to_go(name, hint):
     with pytest.raises(LookupError, match=hint):
         schedules.parse(name)
+
+
+def test_a_second_trainer_in_a_folder_is_refused(smallest_settings, tmp_path):
+    folder = str(tmp_path)
+
+    with folder_lock.held(folder):
+        for name in ("train", "train_and_evaluate"):
+            with pytest.raises(BlockingIOError, match="at work in it"):
+                schedules.run(
+                    schedules.Schedule(name=name),
+                    output_dir=folder,
+                    **smallest_settings,
+                )
+
+    assert [path.name for path in tmp_path.iterdir()] == [folder_lock.FILE]
+
+
+def test_a_warm_start_is_planned_before_the_run(
+    smallest_settings, smallest_run_dir, tmp_path, caplog
+):
+    def preflight(**changes):
+        hparams = dataclasses.replace(smallest_settings["hparams"], **changes)
+        return schedules.run(
+            schedules.Schedule(name="preflight"),
+            output_dir=str(tmp_path / "run"),
+            warm_start=WarmStartConfig(path=str(smallest_run_dir)),
+            **smallest_settings | {"hparams": hparams},
+        )
+
+    with caplog.at_level("INFO"):
+        report = preflight()
+
+    assert "The most is" in report
+    assert "weights of step 4 from" in caplog.text
+    assert " loaded " in caplog.text
+    with pytest.raises(ValueError, match="must have the shapes of those in"):
+        preflight(filter_size=20)
+    assert not (tmp_path / "run").exists()

@@ -285,3 +285,25 @@ def test_learning_rates_of_problems_and_variables_reach_the_update(build, tmp_pa
     assert not any("encoder" in name for name in names)
     rates = [row["learning_rate"] for row in history.read(str(tmp_path / "run"))]
     assert rates[0] == 0.0 < rates[1]
+
+
+def test_a_run_that_goes_on_from_a_last_step_that_was_not_due_is_the_same(
+    build, tmp_path
+):
+    settings = dict(mixing="adaptive", learning_rate_schedule="constant")
+    config = dataclasses.replace(CONFIG, train_steps=6, eval_early_stopping_steps=100)
+    build("whole", config, **settings).train_and_evaluate()
+    shorter = dataclasses.replace(config, train_steps=3)
+
+    build("parts", shorter, **settings).train_and_evaluate()
+    resumed = build("parts", config, **settings)
+    resumed.train_and_evaluate()
+
+    whole, parts = _tensors(tmp_path / "whole"), _tensors(tmp_path / "parts")
+    for key, value in whole.items():
+        np.testing.assert_array_equal(value, parts[key], err_msg=key)
+    evaluated = {
+        folder: {r["step"] for r in _rows(tmp_path / folder) if r["split"] == "dev"}
+        for folder in ("whole", "parts")
+    }
+    assert evaluated == {"whole": {2, 4, 6}, "parts": {2, 3, 4, 6}}

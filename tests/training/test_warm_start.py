@@ -25,6 +25,7 @@ def begin(old_dir, new, new_dir="nowhere", **settings):
     """Begins a run with the weights of another; returns what was done."""
     start = warm_start.WarmStart(WarmStartConfig(path=old_dir, **settings))
     start.plan(new.model, scope_pairs.Run(new.description, str(new_dir)))
+    start.check_optimizer(new.optimizer)
     start.apply(new.optimizer, new.average)
     return start.report()
 

@@ -1,0 +1,89 @@
+"""Our side of `benchmarks.pytorch_marian`: `transformer` with random weights."""
+
+import json
+import sys
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from benchmarks import turns
+from t2t_mm import hparam, registry
+from t2t_mm.decoding import searcher
+from t2t_mm.decoding.decode_config import DecodeConfig
+from t2t_mm.features import FeatureSpec
+from t2t_mm.model import Model
+from t2t_mm.training import optimizers, updates
+
+PROBLEM = "text"
+
+
+def make_model(size: dict[str, Any]) -> Model:
+    """Returns a model of the size that `benchmarks.pytorch_marian` asks for."""
+    registry.import_registrations()
+    registry.import_models()
+    spec = FeatureSpec(
+        modality="symbol", vocab_size=size["vocab_size"], vocabulary="random"
+    )
+    hparams = hparam.resolve(size["hparams_set"], overrides=size["hparams"])
+    specs = {PROBLEM: {"inputs": spec, "targets": spec}}
+    return registry.MODELS.get("transformer")(hparams, specs, seed=1)
+
+
+def make_decode(model: Model, features: dict[str, tf.Tensor], beams: int) -> Any:
+    """Returns a function that decodes the features to outputs of their length."""
+    length = int(features["inputs"].shape[1])
+    # The end is forbidden, so that all outputs have as many ids; one more than asked.
+    config = DecodeConfig(beam_size=beams, extra_length=1, force_decode_length=True)
+    search = searcher.Searcher([model], PROBLEM, config=config, constraint=None)
+    nobody = tf.zeros([features["inputs"].shape[0]], tf.bool)
+
+    @tf.function(autograph=False)
+    def find(features: dict[str, tf.Tensor]) -> tf.Tensor:
+        return search(features, nobody).ids
+
+    def decode() -> None:
+        ids = find(features).numpy()
+        if ids.shape[2] < length or not ids[:, 0, :length].all():
+            raise ValueError(f"Outputs are shorter than {length}: {ids.shape}.")
+
+    return decode
+
+
+def main() -> None:
+    """Builds the model, makes a first step and serves."""
+    size = json.loads(sys.argv[1])
+    model = make_model(size)
+    optimizer = optimizers.make_optimizer(model.trainable_variables, model.hparams)
+    maker = updates.Updates(model, optimizer, None, jit_compile=False)
+    random = np.random.default_rng(0)
+    shape = (size["batch"], size["length"])
+    batch = {}
+    for name in ("inputs", "targets"):
+        batch[name] = tf.constant(
+            random.integers(2, size["vocab_size"], shape), "int32"
+        )
+        batch[f"{name}_length"] = tf.fill([size["batch"]], size["length"])
+    batch = model.prepare(batch, PROBLEM)
+    features = {k: v for k, v in batch.items() if not k.startswith("targets")}
+
+    def train() -> float:
+        outputs, _ = maker.step([updates.Draw(PROBLEM, [batch])], 1e-5, (1, 2))
+        return float(outputs[0].loss)
+
+    train()
+    facts = {
+        "first_step_seconds": turns.seconds_since_start(),
+        "parameters": sum(v.shape.num_elements() for v in model.trainable_variables),
+        "version": f"tensorflow {tf.__version__}",
+    }
+    works = {
+        "training step": train,
+        "greedy": make_decode(model, features, 1),
+        "beam 4": make_decode(model, features, 4),
+    }
+    turns.serve(facts, works)
+
+
+if __name__ == "__main__":
+    main()
