@@ -55,7 +55,10 @@ def _add(one: Gradient | None, other: Gradient | None) -> Gradient | None:
 
 def global_norm(gradients: Sequence[Gradient | None]) -> tf.Tensor:
     """Returns the root of the sum of all squares, `[]` float32."""
-    return tf.linalg.global_norm([g.values for g in gradients if g is not None])
+    # Not `tf.linalg.global_norm`: it pins its operations to those of the gradients, so
+    # that TensorFlow does not see that `norms.Modules` asks for the same squares.
+    squares = [tf.nn.l2_loss(g.values) for g in gradients if g is not None]
+    return tf.sqrt(2.0 * tf.add_n(squares))
 
 
 def clip_by_global_norm(
