@@ -58,7 +58,9 @@ def global_norm(gradients: Sequence[Gradient | None]) -> tf.Tensor:
     # Not `tf.linalg.global_norm`: it pins its operations to those of the gradients, so
     # that TensorFlow does not see that `norms.Modules` asks for the same squares.
     squares = [tf.nn.l2_loss(g.values) for g in gradients if g is not None]
-    return tf.sqrt(2.0 * tf.add_n(squares))
+    # Nor `tf.add_n`, whose terms TensorFlow sorts by name: replicas would add in orders
+    # of their own and drift apart.
+    return tf.sqrt(2.0 * tf.reduce_sum(tf.stack(squares)))
 
 
 def clip_by_global_norm(
