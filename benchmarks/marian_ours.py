@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from benchmarks import turns
 from t2t_mm import hparam, registry
-from t2t_mm.decoding import searcher
+from t2t_mm.decoding import compiled_search, searcher
 from t2t_mm.decoding.decode_config import DecodeConfig
 from t2t_mm.features import FeatureSpec
 from t2t_mm.model import Model
@@ -36,14 +36,12 @@ def make_decode(model: Model, features: dict[str, tf.Tensor], beams: int) -> Any
     # The end is forbidden, so that all outputs have as many ids; one more than asked.
     config = DecodeConfig(beam_size=beams, extra_length=1, force_decode_length=True)
     search = searcher.Searcher([model], PROBLEM, config=config, constraint=None)
+    # As `t2t-decoder` does from the ninth batch of a shape on.
+    find = compiled_search.CompiledSearch(search, PROBLEM, jit_compile=True)
     nobody = tf.zeros([features["inputs"].shape[0]], tf.bool)
 
-    @tf.function(autograph=False)
-    def find(features: dict[str, tf.Tensor]) -> tf.Tensor:
-        return search(features, nobody).ids
-
     def decode() -> None:
-        ids = find(features).numpy()
+        ids = find(features, nobody).ids.numpy()
         if ids.shape[2] < length or not ids[:, 0, :length].all():
             raise ValueError(f"Outputs are shorter than {length}: {ids.shape}.")
 

@@ -44,7 +44,8 @@ def count(step: Callable[..., Any], *arguments: Any) -> Counts:
     @tf.function(autograph=False)
     def counted() -> tuple[Any, list[Any]]:
         results = step(*arguments)
-        graph = tf.nest.flatten(results)[0].graph
+        # Of variables that a problem does not use there is no gradient.
+        graph = next(x.graph for x in tf.nest.flatten(results) if x is not None)
         with tf.control_dependencies(None):
             shapes = [_shapes(op, seen) for op in graph.get_operations()]
         return results, [shape for shape in shapes if shape is not None]

@@ -80,7 +80,7 @@ def small_hparams():
         dropout=0.2,
         kernel_sizes=(3, 3, 5, 5),
         dilation_rates=(1, 1, 1, 2),
-        num_encoder_blocks=2,
+        num_encoder_blocks=1,
         encoder_moe_after=1,
         num_mixer_blocks=1,
         num_decoder_blocks=1,

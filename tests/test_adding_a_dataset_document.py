@@ -11,7 +11,10 @@ from t2t_mm import registry
 
 DOCUMENT = "adding_a_dataset.md"
 MAX_LINES = 60
-TINY = "hidden_size=16,num_heads=2,moe_num_experts=2,moe_k=1,max_buckets=1"
+TINY = (
+    "hidden_size=16,num_heads=2,moe_num_experts=2,moe_k=1,max_buckets=1,"
+    "num_encoder_blocks=1,num_mixer_blocks=0,num_decoder_blocks=1"
+)
 MAX_DECODED = 64
 
 

@@ -13,7 +13,8 @@ from t2t_mm.bin import t2t_decoder, t2t_report
 DOCUMENT = "modalities.md"
 TRAINER_FLAGS = [
     "--hparams=hidden_size=32,num_heads=2,moe_num_experts=3,moe_k=2,moe_filter_size=16,"
-    "num_decoder_blocks=1,learning_rate_constant=0.005,learning_rate_warmup_steps=50,"
+    "num_encoder_blocks=1,num_mixer_blocks=0,num_decoder_blocks=1,"
+    "learning_rate_constant=0.005,learning_rate_warmup_steps=50,"
     "max_buckets=1",
     "--log_every_steps=20",
 ]

@@ -43,7 +43,7 @@ def _assert_same(found, expected):
             marks=pytest.mark.slow,
         ),
         pytest.param("multimodel_tiny", "audio_to_text", {}, marks=pytest.mark.slow),
-        ("multimodel_t2t_tiny", "text_to_text", {}),
+        pytest.param("multimodel_t2t_tiny", "text_to_text", {}, marks=pytest.mark.slow),
         ("transformer_tiny", "text_alone", {"beam_size": 2}),
     ],
 )
