@@ -6,7 +6,7 @@ from t2t_mm.bin import t2t_datagen, t2t_decoder, t2t_report, t2t_trainer
 
 HPARAMS = (
     "batch_size=128,hidden_size=16,num_heads=2,moe_num_experts=3,moe_k=2,"
-    "moe_filter_size=8,num_encoder_blocks=2,encoder_moe_after=1"
+    "moe_filter_size=8,num_encoder_blocks=1,encoder_moe_after=1,num_decoder_blocks=1"
 )
 
 

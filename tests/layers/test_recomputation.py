@@ -79,6 +79,7 @@ def test_models_have_the_same_gradients_when_they_recompute(hparams_set):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_recomputing_models_keep_less():
     bucket = bucketing.Bucket(batch_size=16, inputs_length=64, targets_length=64)
     kept = []

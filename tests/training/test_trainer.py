@@ -72,6 +72,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_the_same_seed_repeats_a_run_and_another_does_not(
     small_hparams, digits_dir, tmp_path
 ):
