@@ -25,7 +25,7 @@ from absl import logging
 from benchmarks import measure
 from t2t_mm import hparam, registry
 from t2t_mm.features import Split
-from t2t_mm.training import distribution, experiment, trainer, updates
+from t2t_mm.training import experiment, strategies, trainer, updates
 from t2t_mm.training.run_config import RunConfig
 
 
@@ -61,7 +61,7 @@ def build(arguments: argparse.Namespace, output_dir: str) -> trainer.Trainer:
         jit_compile=arguments.jit_compile,
         show_samples=3 if arguments.samples else 0,
     )
-    where = distribution.make_distribution("auto", arguments.num_devices)
+    where = strategies.make_distribution("auto", arguments.num_devices)
     return experiment.build(
         model_name=arguments.model,
         hparams_set=arguments.hparams_set,

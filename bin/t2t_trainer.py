@@ -201,9 +201,9 @@ def _check_one_device(schedule: str, config: RunConfig) -> None:
 
 
 def _make_distribution(config: RunConfig) -> Any:
-    from t2t_mm.training import distribution  # late: it imports TensorFlow
+    from t2t_mm.training import strategies  # late: it imports TensorFlow
 
-    return distribution.make_distribution(config.strategy, config.num_devices)
+    return strategies.make_distribution(config.strategy, config.num_devices)
 
 
 def _settings(

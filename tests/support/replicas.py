@@ -6,8 +6,7 @@ import tensorflow as tf
 import tiny_models
 from t2t_mm import averaging
 from t2t_mm import model as model_lib
-from t2t_mm.training import distribution as distribution_lib
-from t2t_mm.training import optimizers, updates
+from t2t_mm.training import optimizers, strategies, updates
 
 CALM = dict(dropout=0.0, attention_dropout=0.0, relu_dropout=0.0)
 
@@ -15,7 +14,7 @@ CALM = dict(dropout=0.0, attention_dropout=0.0, relu_dropout=0.0)
 def make_distribution(num_replicas):
     """Returns replicas on parts of the CPU, see conftest.py."""
     strategy = "mirrored" if num_replicas > 1 else "one"
-    return distribution_lib.make_distribution(strategy, num_replicas)
+    return strategies.make_distribution(strategy, num_replicas)
 
 
 class Run:

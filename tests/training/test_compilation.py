@@ -9,8 +9,7 @@ from absl import logging
 
 from t2t_mm import registry
 from t2t_mm.features import Split
-from t2t_mm.training import distribution as distribution_lib
-from t2t_mm.training import experiment, history, programs
+from t2t_mm.training import experiment, history, programs, strategies
 from t2t_mm.training.run_config import RunConfig
 
 PROBLEMS = ("copy_digits", "reverse_digits")
@@ -127,7 +126,7 @@ def test_a_bias_that_balances_experts_is_refused_on_several_replicas(
         _build(
             digits_dir,
             tmp_path,
-            distribution=distribution_lib.make_distribution("mirrored", 2),
+            distribution=strategies.make_distribution("mirrored", 2),
             moe_num_experts=2,
             moe_layers=(0,),
             moe_k=1,

@@ -6,7 +6,7 @@ import replicas
 import tensorflow as tf
 
 import tiny_models
-from t2t_mm.training import distribution
+from t2t_mm.training import strategies
 
 TEXT, CLASS, ALONE = "text_to_text", "image_to_class", "text_alone"
 SETTINGS = dict(
@@ -183,7 +183,7 @@ def test_what_does_not_fit_is_refused(arguments, message, monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
 
     with pytest.raises(ValueError, match=message):
-        distribution.make_distribution(*arguments)
+        strategies.make_distribution(*arguments)
 
 
 @pytest.mark.parametrize("text", ["nonsense", "[]", '{"cluster": {"worker": 3}}'])
@@ -191,7 +191,7 @@ def test_a_wrong_tf_config_is_quoted(text, monkeypatch):
     monkeypatch.setenv("TF_CONFIG", text)
 
     with pytest.raises(ValueError, match="TF_CONFIG must read") as raised:
-        distribution.make_distribution("auto", 0)
+        strategies.make_distribution("auto", 0)
 
     assert text in str(raised.value)
 
@@ -201,7 +201,7 @@ def test_parameter_servers_are_not_for_us(monkeypatch):
     monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster}))
 
     with pytest.raises(ValueError, match=r"nothing else; it names \['ps', 'worker'\]"):
-        distribution.make_distribution("auto", 0)
+        strategies.make_distribution("auto", 0)
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_parameter_servers_are_not_for_us(monkeypatch):
 def test_auto_goes_by_the_number_of_devices(num_devices, num_replicas, monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
 
-    made = distribution.make_distribution("auto", num_devices)
+    made = strategies.make_distribution("auto", num_devices)
 
     assert made.num_replicas == num_replicas
     assert made.is_chief
@@ -251,7 +251,7 @@ def test_a_tpu_is_set_up_before_its_strategy(monkeypatch):
     )
     monkeypatch.setattr(tf.distribute, "TPUStrategy", FakeStrategy)
 
-    made = distribution.make_distribution("tpu", 0)
+    made = strategies.make_distribution("tpu", 0)
 
     assert calls == [
         ("connect", "a TPU"),

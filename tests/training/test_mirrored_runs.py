@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from t2t_mm.runs import best_checkpoints, checkpoint_files
-from t2t_mm.training import distribution, experiment, history, stored_checkpoint
+from t2t_mm.training import experiment, history, stored_checkpoint, strategies
 from t2t_mm.training.warm_start_config import WarmStartConfig
 
 
@@ -30,7 +30,7 @@ def test_two_replicas_warm_start_evaluate_decode_and_keep_the_best(
         **smallest_settings | {"config": config},
         output_dir=str(tmp_path),
         warm_start=start,
-        distribution=distribution.make_distribution("mirrored", 2),
+        distribution=strategies.make_distribution("mirrored", 2),
     )
     begun, old = (
         stored_checkpoint.StoredCheckpoint(checkpoint_files.prefix(str(folder), step))
