@@ -119,7 +119,7 @@ def computed_cache_bytes(model: Model, rows: int, inputs: int, length: int) -> i
 
     Self-attention holds keys and values of `length` positions, attention to the source
     those of `inputs` ("simple": the source itself) and its padding; a convolution the
-    `(kernel_size - 1) * dilation_rate` inputs before the next.
+    `(kernel_size - 1) * dilation_rate + 1` inputs that its kernel spans.
     """
     hparams = model.hparams
     size = hparams.hidden_size
@@ -129,16 +129,16 @@ def computed_cache_bytes(model: Model, rows: int, inputs: int, length: int) -> i
         numbers = layers * (position * (length + inputs) + inputs)
         return 4 * rows * (numbers + 1)
     pasts = [
-        (kernel - 1) * dilation
+        (kernel - 1) * dilation + 1
         for kernel, dilation in zip(
             hparams.kernel_sizes, hparams.dilation_rates, strict=True
         )
     ]
-    premix = 4 * 1 + 4 * 4  # kernels of 5, dilated by 1 and by 4
+    premix = 4 * 1 + 1 + 4 * 4 + 1  # kernels of 5, dilated by 1 and by 4
     blocks = hparams.num_mixer_blocks + hparams.num_decoder_blocks
     attentions = 1 + hparams.num_decoder_blocks
     numbers = size * (sum(pasts) * blocks + premix * attentions)
-    numbers += 2 * size * 2  # the merge sees two channels for each, kernel 3
+    numbers += 3 * size * 2  # the merge sees two channels for each, kernel 3
     if hparams.attention_type == "paper":
         numbers += attentions * (position * (length + inputs) + inputs)
         return 4 * rows * (numbers + 1)

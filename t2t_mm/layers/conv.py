@@ -155,25 +155,21 @@ class SeparableConv(tf.Module):
         )
         return self._mix(y)
 
-    def step(self, x: tf.Tensor, past: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
-        """Maps one new position, `[batch, input_size]`, to `[batch, output_size]`.
+    def step(self, cache: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
+        """Maps the newest position to `[batch, output_size]`.
 
         Args:
-          x: the new position.
-          past: `[batch, cache_length, input_size]`, see `ConvStep.step`.
-          position: `[]` int32, where the new position is.
+          cache: `[batch, cache_length, input_size]`, see `ConvStep.step`.
+          position: `[]` int32, where the newest position is.
         """
-        kernel = tf.cast(self.depthwise_kernel, x.dtype)
-        y = x * kernel[-1]
-        num_past = kernel.shape[0] - 1
-        if num_past and self._dilation_rate == 1:
+        kernel = tf.cast(self.depthwise_kernel, cache.dtype)
+        if self._dilation_rate == 1:
             # Turning the kernel moves less than bringing the past into order.
-            turned = tf.gather(kernel, (tf.range(num_past) - position) % num_past)
-            y += tf.reduce_sum(past * turned, axis=1)
-        elif num_past:
-            taps = _past_taps(past, position, self._dilation_rate)
-            y += tf.reduce_sum(taps * kernel[:-1], axis=1)
-        return self._mix(y)
+            size = kernel.shape[0]
+            kernel = tf.gather(kernel, (tf.range(size) - position - 1) % size)
+            return self._mix(tf.reduce_sum(cache * kernel, axis=1))
+        taps = _past_taps(cache, position, self._dilation_rate)
+        return self._mix(tf.reduce_sum(taps * kernel, axis=1))
 
     def _mix(self, x: tf.Tensor) -> tf.Tensor:
         kernel = tf.convert_to_tensor(self.pointwise_kernel)
@@ -225,10 +221,9 @@ class GroupedConv(tf.Module):
         taps = [padded[:, i : i + length] for i in range(self._kernel_size)]
         return self._from_taps(tf.stack(taps, 2))
 
-    def step(self, x: tf.Tensor, past: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
-        """Maps one new position; see `SeparableConv.step`."""
-        taps = _past_taps(past, position, 1) if past.shape[1] else past
-        return self._from_taps(tf.concat([taps, x[:, None]], 1))
+    def step(self, cache: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
+        """Maps the newest position; see `SeparableConv.step`."""
+        return self._from_taps(_past_taps(cache, position, 1))
 
     def _from_taps(self, taps: tf.Tensor) -> tf.Tensor:
         """Maps `[..., kernel_size, input_size]` to `[..., output_size]`."""
@@ -246,11 +241,13 @@ class GroupedConv(tf.Module):
         return self.mix(tf.concat(parts, -1))
 
 
-def _past_taps(past: tf.Tensor, position: tf.Tensor, dilation_rate: int) -> tf.Tensor:
-    """Returns `[batch, kernel_size - 1, input_size]`, what came before, in order."""
-    length = past.shape[1]
-    distances = tf.range(length, 0, -dilation_rate)
-    return tf.gather(past, (position - distances) % length, axis=1)
+def _past_taps(
+    cache: tf.Tensor, position: tf.Tensor, dilation_rate: int
+) -> tf.Tensor:
+    """Returns `[batch, kernel_size, input_size]`, what a kernel sees, in order."""
+    length = cache.shape[1]
+    distances = tf.range(length - 1, -1, -dilation_rate)
+    return tf.gather(cache, (position - distances) % length, axis=1)
 
 
 def _check_groups(groups: int, input_size: int, output_size: int) -> None:
@@ -265,7 +262,7 @@ class ConvStep(tf.Module):
     """LN(conv(ReLU(x))) over a sequence, with a cached form for decoding.
 
     Attributes:
-      cache_length: how many past positions a causal step must remember.
+      cache_length: how many positions a causal step must see, its own included.
     """
 
     def __init__(
@@ -304,7 +301,7 @@ class ConvStep(tf.Module):
             )
         self._input_size = input_size
         self._dilation_rate = dilation_rate
-        self.cache_length = (kernel_size - 1) * dilation_rate
+        self.cache_length = (kernel_size - 1) * dilation_rate + 1
         with self.name_scope:
             self.conv: SeparableConv | GroupedConv
             if separability > 0:
@@ -360,9 +357,8 @@ class ConvStep(tf.Module):
         Returns:
           `[batch, output_size]` and the new cache.
         """
-        x = tf.nn.relu(x)
-        y = self.layer_norm(self.conv.step(x, cache, position))
-        if not self.cache_length:
-            return y, cache
-        slot = position % self.cache_length
-        return y, caches.write(cache, x[:, None], slot, axis=1)
+        # Written before it is read, so that the old cache is not needed any more: XLA
+        # would copy each of them twice in every step.
+        x = tf.nn.relu(x)[:, None]
+        cache = caches.write(cache, x, position % self.cache_length, axis=1)
+        return self.layer_norm(self.conv.step(cache, position)), cache

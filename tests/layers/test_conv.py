@@ -176,7 +176,7 @@ def test_cached_steps_equal_the_whole_sequence(kernel_size, dilation_rate):
     stepped = []
     for position in range(20):
         y, cache = step.step(x[:, position], cache, tf.constant(position))
-        assert cache.shape == (2, (kernel_size - 1) * dilation_rate, 4)
+        assert cache.shape == (2, (kernel_size - 1) * dilation_rate + 1, 4)
         stepped.append(y)
 
     np.testing.assert_allclose(tf.stack(stepped, 1), step(x), atol=1e-5)
