@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from t2t_mm import hparam
 from t2t_mm.features import FeatureSpec
-from t2t_mm.layers import randomness
+from t2t_mm.layers import custom_gradient, randomness
 
 INPUTS, TARGETS = "inputs", "targets"
 
@@ -253,7 +253,7 @@ def _cross_entropy(
       low: probability of every other id.
     """
 
-    @tf.custom_gradient
+    @custom_gradient.custom_gradient
     def cross_entropy(logits: tf.Tensor) -> tuple[tf.Tensor, object]:
         probabilities = tf.nn.softmax(logits)
         # The largest probability is at least 1 / vocab_size: its logarithm is exact.

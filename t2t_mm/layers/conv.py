@@ -9,7 +9,7 @@ import math
 import tensorflow as tf
 
 from t2t_mm.layers import cache as caches
-from t2t_mm.layers import compilation, core, initializers, randomness
+from t2t_mm.layers import compilation, core, custom_gradient, initializers, randomness
 
 
 def depthwise_conv_sequence(
@@ -84,7 +84,7 @@ def depthwise_by_shifts(
     kernel_size = kernel.shape[0]
     span = (kernel_size - 1) * dilation_rate
 
-    @tf.custom_gradient
+    @custom_gradient.custom_gradient
     def convolve(x: tf.Tensor, taps: tf.Tensor) -> tuple[tf.Tensor, object]:
         length = x.shape[1] - span
         starts = [tap * dilation_rate for tap in range(kernel_size)]
@@ -241,9 +241,7 @@ class GroupedConv(tf.Module):
         return self.mix(tf.concat(parts, -1))
 
 
-def _past_taps(
-    cache: tf.Tensor, position: tf.Tensor, dilation_rate: int
-) -> tf.Tensor:
+def _past_taps(cache: tf.Tensor, position: tf.Tensor, dilation_rate: int) -> tf.Tensor:
     """Returns `[batch, kernel_size, input_size]`, what a kernel sees, in order."""
     length = cache.shape[1]
     distances = tf.range(length - 1, -1, -dilation_rate)

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from t2t_mm.layers import compilation, initializers
+from t2t_mm.layers import compilation, custom_gradient, initializers
 
 LAYER_NORM_EPSILON = 1e-6
 
@@ -82,7 +82,7 @@ def _normalise(
     """
     size = x.shape[1]
 
-    @tf.custom_gradient
+    @custom_gradient.custom_gradient
     def normalise(
         x: tf.Tensor, scale: tf.Tensor, bias: tf.Tensor
     ) -> tuple[tf.Tensor, object]:
@@ -145,7 +145,7 @@ def relu(x: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
     if mask is None:
         return tf.nn.relu(x)
 
-    @tf.custom_gradient
+    @custom_gradient.custom_gradient
     def masked_relu(x: tf.Tensor) -> tuple[tf.Tensor, object]:
         y = apply_mask(tf.nn.relu(x), mask)
         # What is masked is 0 as well: the gradient takes one step for both.

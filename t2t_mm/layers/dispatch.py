@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from t2t_mm.layers import custom_gradient
+
 
 class Dispatch(NamedTuple):
     """Where each (position, choice) pair lies in the experts' tables, and back.
@@ -159,7 +161,7 @@ def to_tables(x: tf.Tensor, plan: Dispatch) -> tf.Tensor:
     """
     k = plan.slots.shape[1]
 
-    @tf.custom_gradient
+    @custom_gradient.custom_gradient
     def gather(values: tf.Tensor) -> tuple[tf.Tensor, object]:
         def gradient(dy: tf.Tensor) -> tf.Tensor:
             ones = tf.cast(plan.has_slot, dy.dtype)
@@ -183,7 +185,7 @@ def from_tables(tables: tf.Tensor, gates: tf.Tensor, plan: Dispatch) -> tf.Tenso
     """
     k = plan.slots.shape[1]
 
-    @tf.custom_gradient
+    @custom_gradient.custom_gradient
     def combine(rows: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, object]:
         kept = weights * tf.cast(plan.has_slot, weights.dtype)
 
@@ -214,7 +216,7 @@ def _weighted_rows(rows: tf.Tensor, index: tf.Tensor, weights: tf.Tensor) -> tf.
 def take(kernels: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
     """Gathers kernels, some more than once, with a gradient as dense as they are."""
 
-    @tf.custom_gradient
+    @custom_gradient.custom_gradient
     def take(values: tf.Tensor) -> tuple[tf.Tensor, object]:
         def gradient(dy: tf.Tensor) -> tf.Tensor:
             return tf.math.unsorted_segment_sum(dy, index, values.shape[0])

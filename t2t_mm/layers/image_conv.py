@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from t2t_mm.layers import compilation, core, initializers
+from t2t_mm.layers import compilation, core, custom_gradient, initializers
 
 _NEGATIVE = -1e9  # loses against every activation in a max pool, without infinities
 
@@ -77,7 +77,7 @@ def depthwise_by_shifts(padded: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     height, width = kernel.shape[:2]
     taps = [(i, j) for i in range(height) for j in range(width)]
 
-    @tf.custom_gradient
+    @custom_gradient.custom_gradient
     def convolve(x: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, object]:
         rows, columns = x.shape[1] - height + 1, x.shape[2] - width + 1
         windows = [x[:, i : i + rows, j : j + columns] for i, j in taps]
