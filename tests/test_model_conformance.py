@@ -73,6 +73,14 @@ def _alone(name, problem):
     return tiny_models.make_model(name, {problem: PROBLEMS[problem]}, **RATES)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _models_of_this_file_alone():
+    """Lets go of the models: the garbage collector would look at them ever after."""
+    yield
+    for made in (_perturbed, _joint, _alone):
+        made.cache_clear()
+
+
 def _stream(first=1, second=2):
     return randomness.RandomStream(tf.constant([first, second], tf.int32))
 

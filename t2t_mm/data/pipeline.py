@@ -10,6 +10,7 @@ A batch is a dict of `inputs`, `inputs_length`, `targets` and `targets_length` (
 """
 
 import dataclasses
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -26,6 +27,7 @@ with epy.lazy_imports():
 
 FILLER = -1  # row of a batch that holds no example
 PREFETCHED_BATCHES = 8
+PARSED_AT_ONCE = min(16, len(os.sched_getaffinity(0)))  # batches
 _END_OF_TIME = np.iinfo(np.int64).max
 
 # Index rows of one batch, fillers included, and its shape.
@@ -244,9 +246,11 @@ class _Loader:
 
         options = tf.data.Options()
         options.deterministic = True
+        # With it, an iterator that goes waits for a thread that sleeps up to a minute.
+        options.autotune.enabled = False
         return (
             numbers.map(load)
-            .map(self._parse, num_parallel_calls=tf.data.AUTOTUNE)
+            .map(self._parse, num_parallel_calls=PARSED_AT_ONCE)
             .prefetch(PREFETCHED_BATCHES)
             .with_options(options)
         )
