@@ -26,6 +26,11 @@ CASES = [
     *((name, "image_to_class") for name in OTHERS if tiny_models.has_own_nets(name)),
 ]
 TEXT_CASES = [case for case in CASES if case[1] in TO_TEXT]
+# For what hardly depends on a body: of the others, the slow tests alone see it.
+TINY_CASES = [
+    case if case[0] in TINY else pytest.param(*case, marks=pytest.mark.slow)
+    for case in CASES
+]
 RATES = dict(dropout=0.2, attention_dropout=0.2)
 # As few operations as a model can have: XLA must compile each.
 SMALLEST = {
@@ -43,6 +48,9 @@ SMALLEST = {
 ASKING = r"source_attention/((attention/)?(query|key)|layer_norm)"
 ASKING_OF_MULTIMODEL = rf"premix|self_attention|{ASKING}"
 
+# Of the others, one block of each kind.
+ONE_BLOCK = dict(num_encoder_blocks=1, num_decoder_blocks=1)
+
 # To compare roundings: all experts, so that no choice turns on one, and more channels,
 # because a norm of a dozen now and then makes much of one.
 WIDER = dict(
@@ -55,22 +63,30 @@ WIDER = dict(
 )
 
 
+def _blocks(name):
+    has_blocks = hasattr(tiny_models.make_hparams(name), "num_encoder_blocks")
+    return ONE_BLOCK if name in OTHERS and has_blocks else {}
+
+
 @functools.cache
 def _perturbed(name, **changes):
     """A model of which no variable has its initial value; tests must not change it."""
-    return tiny_models.perturb(tiny_models.make_model(name, **RATES | changes))
+    return tiny_models.perturb(
+        tiny_models.make_model(name, **RATES | _blocks(name) | changes)
+    )
 
 
 @functools.cache
 def _joint(name):
     """A model of all problems with its initial values; tests must not change it."""
-    return tiny_models.make_model(name, **RATES)
+    return tiny_models.make_model(name, **RATES | _blocks(name))
 
 
 @functools.cache
 def _alone(name, problem):
     """The same of one problem."""
-    return tiny_models.make_model(name, {problem: PROBLEMS[problem]}, **RATES)
+    problems = {problem: PROBLEMS[problem]}
+    return tiny_models.make_model(name, problems, **RATES | _blocks(name))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -303,7 +319,7 @@ def test_a_problem_trains_the_same_whoever_else_is_in_the_run(name, problem):
         np.testing.assert_array_equal(gradient, expected[variable], err_msg=variable)
 
 
-@pytest.mark.parametrize(("name", "problem"), CASES)
+@pytest.mark.parametrize(("name", "problem"), TINY_CASES)
 def test_noise_repeats_for_the_same_seed_and_differs_for_another(name, problem):
     model, batch = _perturbed(name), make_batch(problem)
 
@@ -317,7 +333,7 @@ def test_noise_repeats_for_the_same_seed_and_differs_for_another(name, problem):
     assert (first != none).any()
 
 
-@pytest.mark.parametrize(("name", "problem"), CASES)
+@pytest.mark.parametrize(("name", "problem"), TINY_CASES)
 def test_bfloat16_stays_near_float32(name, problem):
     model, batch = _perturbed(name, **WIDER), make_batch(problem)
     low = _perturbed(name, activation_dtype="bfloat16", **WIDER)
@@ -388,7 +404,9 @@ def test_a_checkpoint_holds_every_variable(name, tmp_path):
     saved = {variable.name: variable.numpy() for variable in model.variables}
     path = tf.train.Checkpoint(model=model).save(str(tmp_path / "ckpt"))
 
-    restored = tiny_models.perturb(tiny_models.make_model(name), seed=2)
+    restored = tiny_models.perturb(
+        tiny_models.make_model(name, **_blocks(name)), seed=2
+    )
     for variable in restored.variables:
         assert (variable.numpy() != saved[variable.name]).any()
     tf.train.Checkpoint(model=restored).restore(path).assert_consumed()

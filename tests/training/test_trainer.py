@@ -37,6 +37,14 @@ def build(small_hparams, digits_dir, output_dir, config=CONFIG, **changes):
     return experiment.build(**{**arguments, **changes})
 
 
+def build_smallest(smallest_hparams, digits_dir, output_dir, config=CONFIG, **changes):
+    """For what every model does alike."""
+    transformer = {"model_name": "transformer", "hparams_set": "transformer_tiny"}
+    return build(
+        smallest_hparams, digits_dir, output_dir, config, **transformer | changes
+    )
+
+
 def tensors(output_dir):
     """Returns every number of the newest checkpoint, by key."""
     reader = tf.train.load_checkpoint(tf.train.latest_checkpoint(str(output_dir)))
@@ -87,9 +95,9 @@ def test_the_same_seed_repeats_a_run_and_another_does_not(
 
 
 def test_sigterm_saves_and_stops_after_the_step_at_hand(
-    small_hparams, digits_dir, tmp_path
+    smallest_hparams, digits_dir, tmp_path
 ):
-    trainer = build(small_hparams, digits_dir, tmp_path)
+    trainer = build_smallest(smallest_hparams, digits_dir, tmp_path)
     take_step = trainer._train_step
 
     def take_step_and_get_killed():
@@ -107,10 +115,10 @@ def test_sigterm_saves_and_stops_after_the_step_at_hand(
 
 
 def test_a_loss_that_is_not_finite_names_problem_and_step(
-    small_hparams, digits_dir, tmp_path
+    smallest_hparams, digits_dir, tmp_path
 ):
     strict = dataclasses.replace(CONFIG, max_skipped_steps=0)
-    trainer = build(small_hparams, digits_dir, tmp_path, strict)
+    trainer = build_smallest(smallest_hparams, digits_dir, tmp_path, strict)
     trainer._model.commands.assign(tf.fill(trainer._model.commands.shape, np.nan))
 
     with pytest.raises(FloatingPointError, match=r"Step 1 on (copy|reverse)_digits"):
@@ -190,9 +198,9 @@ def test_a_model_without_experts_trains(digits_dir, tmp_path):
 
 
 def test_one_step_is_compiled_for_problems_with_the_same_graph(
-    small_hparams, digits_dir, tmp_path
+    smallest_hparams, digits_dir, tmp_path
 ):
-    trainer = build(small_hparams, digits_dir, tmp_path)
+    trainer = build_smallest(smallest_hparams, digits_dir, tmp_path)
     trainer.train_and_evaluate()
 
     assert len(trainer._updates.compiled) == 1
@@ -211,25 +219,25 @@ def test_a_resumed_record_drops_what_lies_after_the_checkpoint(tmp_path):
 
 
 def test_another_model_in_the_folder_is_refused_with_the_differences(
-    small_hparams, digits_dir, tmp_path
+    smallest_hparams, digits_dir, tmp_path
 ):
     config = dataclasses.replace(CONFIG, train_steps=1)
-    build(small_hparams, digits_dir, tmp_path, config).train_and_evaluate()
-    wider = dataclasses.replace(small_hparams, moe_num_experts=5)
+    build_smallest(smallest_hparams, digits_dir, tmp_path, config).train_and_evaluate()
+    wider = dataclasses.replace(smallest_hparams, filter_size=14)
 
-    with pytest.raises(ValueError, match=r"moe_num_experts: 4 -> 5") as raised:
-        build(wider, digits_dir, tmp_path, problem_names=PROBLEMS[:1])
+    with pytest.raises(ValueError, match=r"filter_size: 12 -> 14") as raised:
+        build_smallest(wider, digits_dir, tmp_path, problem_names=PROBLEMS[:1])
 
     assert "choose another --output_dir" in str(raised.value)
 
 
 def test_a_folder_without_checkpoints_may_be_used_again(
-    small_hparams, digits_dir, tmp_path
+    smallest_hparams, digits_dir, tmp_path
 ):
-    build(small_hparams, digits_dir, tmp_path)
-    wider = dataclasses.replace(small_hparams, moe_num_experts=5)
+    build_smallest(smallest_hparams, digits_dir, tmp_path)
+    wider = dataclasses.replace(smallest_hparams, filter_size=14)
 
-    trainer = build(wider, digits_dir, tmp_path)
+    trainer = build_smallest(wider, digits_dir, tmp_path)
 
     assert trainer.state.step == 0
 

@@ -15,6 +15,7 @@ PLAIN = dict(  # plain descent: an update is the gradient
     dropout=0.0,
     attention_dropout=0.0,
     relu_dropout=0.0,
+    num_hidden_layers=1,
 )
 
 
