@@ -9,6 +9,8 @@ of the process, on an accelerator that of its allocator.
 """
 
 import argparse
+import ctypes
+import gc
 import subprocess
 import sys
 
@@ -78,6 +80,8 @@ def _measure(arguments: argparse.Namespace) -> str:
 
     for _ in range(2):
         peak(row)
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # what tracing left, a step would take up again
     memory.reset_peak()
     before = memory.peak_bytes()
     measured = peak(whole) - before

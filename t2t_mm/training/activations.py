@@ -23,11 +23,13 @@ _VIEWS = frozenset(
     "ExpandDims Identity IdentityN PreventGradient Reshape Snapshot Squeeze "
     "StopGradient".split()
 )
+# Results are the input itself if nothing is cut off or put on.
+_VIEWS_OF_THE_WHOLE = frozenset("BroadcastTo Pad PadV2 Slice".split())
 # They may write over an input of the same size that nobody else reads.
 _IN_PLACE = frozenset(
     "Add AddN AddV2 BiasAdd Div Exp GreaterEqual LeakyRelu Log Maximum Minimum Mul Neg "
     "RealDiv Relu ReluGrad Rsqrt RsqrtGrad SelectV2 Sigmoid SigmoidGrad Softmax Sqrt "
-    "SqrtGrad Square Sub Tanh TanhGrad".split()
+    "SqrtGrad Square Sub Tanh TanhGrad TensorScatterAdd TensorScatterSub".split()
 )
 _FREE = frozenset(("Const", "Placeholder"))  # constants are small, variables counted
 
@@ -173,11 +175,18 @@ def _owners(operations: Sequence[tf.Operation]) -> dict[str, str]:
     """Returns whose memory each tensor is in, by name."""
     owner: dict[str, str] = {}
     for operation in operations:
-        is_view = operation.type in _VIEWS
         for number, tensor in enumerate(operation.outputs):
-            source = operation.inputs[number] if is_view else tensor
+            source = operation.inputs[number] if _is_view(operation) else tensor
             owner[tensor.name] = owner.get(source.name, tensor.name)
     return owner
+
+
+def _is_view(operation: tf.Operation) -> bool:
+    """Returns whether an operation's results are in the memory of its inputs."""
+    if operation.type not in _VIEWS_OF_THE_WHOLE:
+        return operation.type in _VIEWS
+    shapes = operation.inputs[0].shape, operation.outputs[0].shape
+    return shapes[0].is_fully_defined() and shapes[0] == shapes[1]
 
 
 def num_bytes(shape: tf.TensorShape, dtype: tf.DType) -> int:
