@@ -451,7 +451,24 @@ def test_compiled_by_xla_equals_eager(name, problem):
     _compare_with_xla(model, problem)
 
 
+# Without noise, one position is a step of decoding, whose loop over the experts has no
+# gradient under XLA. Training has noise and takes another way.
+STEP_CASE = ("multimodel_tiny_classes_by_decoder", "image_to_class")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "problem"), CASES)
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        pytest.param(
+            *case,
+            marks=pytest.mark.xfail(
+                case == STEP_CASE, reason="a step has no gradient", strict=True
+            ),
+        )
+        for case in CASES
+    ],
+)
 def test_every_problem_compiled_by_xla_equals_eager(name, problem):
-    _compare_with_xla(_perturbed(name, **WIDER), problem)
+    whole = {size: tiny_models.SIZES[size] for size in _blocks(name)}
+    _compare_with_xla(_perturbed(name, **WIDER, **whole), problem)
