@@ -27,7 +27,7 @@ with epy.lazy_imports():
 
 FILLER = -1  # row of a batch that holds no example
 PREFETCHED_BATCHES = 8
-PARSED_AT_ONCE = min(16, len(os.sched_getaffinity(0)))  # batches
+PARSED_AT_ONCE = min(16, os.cpu_count() or 1)  # batches
 _END_OF_TIME = np.iinfo(np.int64).max
 
 # Index rows of one batch, fillers included, and its shape.
