@@ -1,16 +1,18 @@
 """What the training loop adds to the compiled steps.
 
     python -m benchmarks.training_loop --problems=mini_ende,mini_fashion \
-        --data_dir=data [--hparams_set=multimodel_small] [--steps=5] [--rounds=10]
+        --data_dir=data [--hparams_set=multimodel_small] [--steps=5] [--rounds=10] \
+        [--one_call]
 
 Each round trains `--steps` steps as `t2t-trainer` does: drawing problems, reading and
 preparing batches, counting. Then it calls the same programs on the same batches, which
 are in memory, and nothing else. The table has the medians of the rounds, per step, and
 the overhead; `outside` is the processor time that the thread of the loop spends outside
-the steps, which a busy machine changes less. After the rounds it times what comes
-now and then: a line of the log with its summaries, and with `--samples` the samples of
-an evaluation. `per_step` is their share of a step at the periods that are the default.
-Nothing is evaluated or saved.
+the steps, which a busy machine changes less. With `--one_call` another trainer of the
+same model makes all steps of a round in one call (`steps_per_loop`). After the rounds
+it times what comes now and then: a line of the log with its summaries, and with
+`--samples` the samples of an evaluation. `per_step` is their share of a step at the
+periods that are the default. Nothing is evaluated or saved.
 """
 
 import argparse
@@ -53,13 +55,16 @@ class Recorder:
         return output
 
 
-def build(arguments: argparse.Namespace, output_dir: str) -> trainer.Trainer:
+def build(
+    arguments: argparse.Namespace, output_dir: str, *, steps_per_loop: int = 1
+) -> trainer.Trainer:
     """Returns a trainer of the problems."""
     config = RunConfig(
         train_steps=10**9,
         eval_every_steps=10**9,
         jit_compile=arguments.jit_compile,
         show_samples=3 if arguments.samples else 0,
+        steps_per_loop=steps_per_loop,
     )
     where = strategies.make_distribution("auto", arguments.num_devices)
     return experiment.build(
@@ -79,24 +84,32 @@ def run_round(loop: trainer.Trainer, steps: int) -> dict[str, float]:
 
     Those outside are processor time of the thread that runs the loop.
     """
-    recorder = Recorder(loop._updates)
-    loop._updates = recorder
+    recorder = Recorder(loop._stepper.updates)
+    loop._stepper.updates = recorder
     start, thread_start = time.perf_counter(), time.thread_time()
     for _ in range(steps):
-        for problem, output in loop._train_step():
-            loop._progress.add(loop.state.step, problem, output)
-    _fetch(output)
+        for step in loop._stepper.steps(1):
+            loop._progress.add(*step)
+    _fetch(step.output)
     middle = time.perf_counter()
     outside = time.thread_time() - thread_start - recorder.thread_seconds
     _fetch(recorder.replay())
     end = time.perf_counter()
-    loop._updates = recorder._updates
+    loop._stepper.updates = recorder._updates
     return {
         "loop_ms": 1e3 * (middle - start) / steps,
         "bare_ms": 1e3 * (end - middle) / steps,
         "outside_ms": 1e3 * outside / steps,
         "overhead_percent": 100 * ((middle - start) / (end - middle) - 1),
     }
+
+
+def milliseconds_in_one_call(loop: trainer.Trainer, steps: int) -> float:
+    """Returns the time of a step among several that are made in one call."""
+    start = time.perf_counter()
+    made = loop._stepper.steps(steps)
+    _fetch(made[-1].output)
+    return 1e3 * (time.perf_counter() - start) / steps
 
 
 def _fetch(output: Any) -> None:
@@ -106,9 +119,9 @@ def _fetch(output: Any) -> None:
 def log_seconds(loop: trainer.Trainer, steps: int) -> float:
     """Returns how long a line of the log takes after some steps, summaries included."""
     for _ in range(steps):
-        for problem, output in loop._train_step():
-            loop._progress.add(loop.state.step, problem, output)
-    _fetch(output)
+        for step in loop._stepper.steps(1):
+            loop._progress.add(*step)
+    _fetch(step.output)
     start = time.perf_counter()
     loop._train_until(loop.state.step)  # nothing but the line
     return time.perf_counter() - start
@@ -144,6 +157,22 @@ def rare_rows(
     ]
 
 
+def rounds_of(
+    loop: trainer.Trainer, arguments: argparse.Namespace, output_dir: str
+) -> list[dict[str, float]]:
+    """Returns what each round measured; folders go into `output_dir`."""
+    steps, count = arguments.steps, arguments.rounds
+    if not arguments.one_call:
+        return [run_round(loop, steps) for _ in range(count)]
+    in_one = build(arguments, f"{output_dir}/in_one_call", steps_per_loop=steps)
+    milliseconds_in_one_call(in_one, steps)  # compiles
+    return [
+        run_round(loop, steps)
+        | {"one_call_ms": milliseconds_in_one_call(in_one, steps)}
+        for _ in range(count)
+    ]
+
+
 def main() -> None:
     """Parses the arguments, measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -155,18 +184,19 @@ def main() -> None:
     parser.add_argument("--num_devices", type=int, default=0)
     parser.add_argument("--jit_compile", action="store_true", default=None)
     parser.add_argument("--samples", action="store_true")
+    parser.add_argument("--one_call", action="store_true")
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=10)
     arguments = parser.parse_args()
     logging.set_verbosity(logging.WARNING)
     registry.import_registrations()
     with tempfile.TemporaryDirectory() as output_dir:
-        loop = build(arguments, output_dir)
+        loop = build(arguments, f"{output_dir}/loop")
         # Compiles; with XLA, shapes that come later are compiled in both halves.
         run_round(loop, 2 * arguments.steps)
-        rounds = [run_round(loop, arguments.steps) for _ in range(arguments.rounds)]
+        rounds = rounds_of(loop, arguments, output_dir)
         rare = rare_rows(loop, arguments)
-    names = ["loop_ms", "bare_ms", "outside_ms", "overhead_percent"]
+    names = list(rounds[0])
     values = {name: [one[name] for one in rounds] for name in names}
     medians = {n: measure.rounded(statistics.median(v)) for n, v in values.items()}
     spread = measure.Timing(tuple(values["bare_ms"])).spread

@@ -21,6 +21,9 @@ _INTEGERS = {
     "eval_early_stopping_steps": "End the run when a metric on dev has not improved "
     "for so many steps; 0 for never.",
     "log_every_steps": "Steps between two lines of progress.",
+    "steps_per_loop": "Most steps to make in one call, without a return to Python; "
+    "worth it where a step takes a few milliseconds. All programs are traced at the "
+    "start then.",
     "show_samples": "Examples of dev per problem whose outputs, pictures and attention "
     "TensorBoard shows; 0 for none.",
     "show_every_evals": "Evaluations between two times that it does.",
@@ -61,6 +64,7 @@ _STRATEGY = (
 )
 # Tensor2Tensor's names of flags.
 _OLD_NAMES = {
+    "iterations_per_loop": "steps_per_loop",
     "keep_checkpoint_every_n_hours": "keep_every_hours",
     "keep_checkpoint_max": "keep_checkpoints",
     "save_checkpoints_secs": "save_every_seconds",

@@ -11,6 +11,7 @@ A batch is a dict of `inputs`, `inputs_length`, `targets` and `targets_length` (
 
 import dataclasses
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -49,9 +50,13 @@ class Shards:
     count: int = 1
     own: tuple[int, ...] = (0,)
 
+    def size_of(self, batch_size: int) -> int:
+        """Returns how many rows of a batch are in each shard, fillers included."""
+        return -(-batch_size // self.count)
+
     def rows_of(self, shard: int, rows: np.ndarray) -> np.ndarray:
         """Returns the part of the `rows` of a batch that is in a shard."""
-        size = -(-len(rows) // self.count)
+        size = self.size_of(len(rows))
         part = np.full(size, FILLER)
         members = rows[shard * size : (shard + 1) * size]
         part[: len(members)] = members
@@ -101,7 +106,9 @@ class TrainBatches:
             count // bucket.batch_size
             for bucket, count in zip(self._buckets, self._counts(), strict=True)
         )
-        self._cached_epoch: tuple[int, list[Rows]] = (0, self._make_epoch(0))
+        # Batches are read ahead, so two epochs are in use where one ends.
+        self._epochs: dict[int, list[Rows]] = {}
+        self._lock = threading.Lock()
 
     def _counts(self) -> np.ndarray:
         return np.bincount(self._bucket_of, minlength=len(self._buckets))
@@ -117,11 +124,12 @@ class TrainBatches:
     def rows(self, number: int) -> Rows:
         """Returns the index rows and the shape of batch `number`."""
         epoch, position = divmod(number, self.batches_per_epoch)
-        cached_epoch, batches = self._cached_epoch
-        if cached_epoch != epoch:
-            batches = self._make_epoch(epoch)
-            self._cached_epoch = (epoch, batches)
-        return batches[position]
+        with self._lock:
+            if epoch not in self._epochs:
+                while len(self._epochs) > 1:
+                    del self._epochs[min(self._epochs)]
+                self._epochs[epoch] = self._make_epoch(epoch)
+            return self._epochs[epoch][position]
 
     def _make_epoch(self, epoch: int) -> list[Rows]:
         key = (self._seed, self._problem.name, epoch)

@@ -17,6 +17,7 @@ import tensorflow as tf
 from t2t_mm import model as model_lib
 from t2t_mm.data.bucketing import Bucket
 from t2t_mm.layers import compilation, randomness
+from t2t_mm.training import batch_shapes
 
 # Results are (part of) the input itself.
 _VIEWS = frozenset(
@@ -80,21 +81,11 @@ class StepGraph:
     def _with_shapes(self, bucket: Bucket) -> tf.compat.v1.GraphDef:
         definition = type(self._definition)()
         definition.CopyFrom(self._definition)
+        shapes = batch_shapes.in_bucket(self._signature, bucket)
         for node in definition.node:
-            if node.name in self._signature:
-                shape = _shape_of(node.name, self._signature[node.name], bucket)
-                node.attr["shape"].shape.CopyFrom(shape.as_proto())
+            if node.name in shapes:
+                node.attr["shape"].shape.CopyFrom(shapes[node.name].as_proto())
         return definition
-
-
-def _shape_of(feature: str, spec: tf.TensorSpec, bucket: Bucket) -> tf.TensorShape:
-    """Returns the shape of a feature in batches of a bucket."""
-    shape = spec.shape.as_list()
-    if shape:
-        shape[0] = bucket.batch_size
-    if len(shape) > 1 and shape[1] is None:
-        shape[1] = bucket.padded_lengths[feature]
-    return tf.TensorShape(shape)
 
 
 def _replace_variables(

@@ -21,6 +21,7 @@ import tensorflow as tf
 from absl import logging
 
 from t2t_mm.data import pipeline
+from t2t_mm.data.bucketing import Bucket
 from t2t_mm.layers import randomness
 from t2t_mm.runs import best_checkpoints
 from t2t_mm.training import history
@@ -287,6 +288,20 @@ class DealtBatches:
         return self._distribution.batches(
             lambda shards: self._batches.dataset(start, shards)
         )
+
+    def buckets(self) -> list[Bucket]:
+        """Returns the shapes of what a replica gets of a batch."""
+        return [self._part(bucket) for bucket in self._batches.shapes()]
+
+    def bucket(self, number: int) -> Bucket:
+        """Returns the shape of what a replica gets of batch `number`."""
+        _, bucket = self._batches.rows(number)
+        return self._part(bucket)
+
+    def _part(self, bucket: Bucket) -> Bucket:
+        shards = pipeline.Shards(count=self._distribution.num_replicas)
+        size = shards.size_of(bucket.batch_size)
+        return dataclasses.replace(bucket, batch_size=size)
 
 
 def choose_compilation(config: RunConfig) -> RunConfig:

@@ -132,6 +132,7 @@ def prepare(
     """
     distribution = distribution or distribution_lib.Distribution()
     _check_replicas(hparams, distribution)
+    _check_loop(hparams, config)
     config = distribution_lib.choose_compilation(config)
     registry.import_models()
     tf.config.experimental.enable_op_determinism()
@@ -181,6 +182,18 @@ def _check_replicas(
             f"are {distribution.num_replicas}. Choose 'cv' or 'switch', or "
             "--strategy=one."
         )
+
+
+def _check_loop(hparams: hparam.HParams, config: RunConfig) -> None:
+    """Raises `ValueError` for steps that a loop cannot make in one call."""
+    for field in ("batches_per_update", "problems_per_update"):
+        number = getattr(hparams, field)
+        if config.steps_per_loop > 1 and number > 1:
+            raise ValueError(
+                f"`steps_per_loop` ({config.steps_per_loop}) needs steps of one batch, "
+                f"but `{field}` is {number}. Leave one of them at 1: a step of several "
+                "batches gains little from a loop."
+            )
 
 
 def _make_problems(names: Sequence[str], data_dir: str) -> dict[str, problem.Problem]:

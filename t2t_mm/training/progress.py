@@ -3,25 +3,13 @@
 import collections
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from absl import logging
 
 from t2t_mm.training import checkpoint, live_table, updates
 
 _LIVE_SECONDS = 1.0  # between two updates of the line on a terminal
-
-
-class StepOutput(NamedTuple):
-    """What a problem gave in a step.
-
-    Attributes:
-      batch: losses and counts.
-      update: of the step, the same for all its problems.
-    """
-
-    batch: updates.BatchOutput
-    update: updates.UpdateOutput
 
 
 class Progress:
@@ -51,7 +39,7 @@ class Progress:
         self._problems = problems
         self._last_step = last_step
         self._max_skipped_steps = max_skipped_steps
-        self._pending: list[tuple[int, str, StepOutput]] = []
+        self._pending: list[tuple[int, str, updates.StepOutput]] = []
         self._start_step, self._start_time = state.step, time.monotonic()
         self._flushed_step = state.step
         self.latest_updates: dict[str, updates.UpdateOutput] = {}
@@ -60,7 +48,7 @@ class Progress:
         self._steps_per_second = 0.0
         self._means: dict[str, dict[str, Any]] = {}
 
-    def add(self, step: int, problem: str, output: StepOutput) -> None:
+    def add(self, step: int, problem: str, output: updates.StepOutput) -> None:
         """Notes the output of a step, without waiting for it to be computed."""
         self._pending.append((step, problem, output))
         now = time.monotonic()

@@ -35,6 +35,7 @@ class RunConfig(config_fields.CheckedFields):
       eval_early_stopping_metric_minimize: whether less is better; None to go by the
         name of the metric.
       log_every_steps: steps between two lines of progress.
+      steps_per_loop: most steps that are made in one call, without a return to Python.
       show_samples: examples of dev per problem whose outputs, pictures and attention
         TensorBoard shows; 0 for none.
       show_every_evals: evaluations between two times that it is shown.
@@ -63,6 +64,7 @@ class RunConfig(config_fields.CheckedFields):
     eval_early_stopping_metric_delta: float = 0.1
     eval_early_stopping_metric_minimize: bool | None = None
     log_every_steps: int = 100
+    steps_per_loop: int = 1
     show_samples: int = 3
     show_every_evals: int = 5
     profile: str = ""
@@ -95,6 +97,7 @@ class RunConfig(config_fields.CheckedFields):
             "save_every_steps",
             "keep_checkpoints",
             "log_every_steps",
+            "steps_per_loop",
             "show_every_evals",
         )
         self.check_not_negative(

@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Protocol
 
+from t2t_mm.data.bucketing import Bucket
 from t2t_mm.training import distribution
 
 
@@ -11,6 +12,12 @@ class Batches(Protocol):
 
     def dataset(self, start: int) -> distribution.Dataset:
         """Returns batches from number `start` on, for ever."""
+
+    def buckets(self) -> list[Bucket]:
+        """Returns the shapes of what a replica gets of a batch."""
+
+    def bucket(self, number: int) -> Bucket:
+        """Returns the shape of what a replica gets of batch `number`."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

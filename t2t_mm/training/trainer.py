@@ -10,10 +10,9 @@ import os
 import signal
 import time
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import tensorflow as tf
 from absl import logging
 
 from t2t_mm.features import Split
@@ -27,20 +26,20 @@ from t2t_mm.training import (
     progress,
     rescue,
     retention,
+    stepper,
     summaries,
-    updates,
 )
 from t2t_mm.training import parts as parts_lib
 from t2t_mm.training import samples as samples_lib
 
 _STEPS_BETWEEN_AGREEMENTS = 10  # each waits for the slowest worker
-Features = Mapping[str, tf.Tensor]
 
 
 class Trainer:
     """Trains one model on one or more problems, a batch of one or some per step.
 
     Attributes:
+      model: what is trained.
       state: where the run stands.
     """
 
@@ -60,26 +59,19 @@ class Trainer:
           describe: writes the description of the run to another folder.
           samples: of the same model, to show in TensorBoard; None for none.
         """
+        self.model = parts.model
         self._config = parts.config
         self._distribution = parts.distribution
-        self._model = parts.model
         self._sources = parts.sources
-        self._schedule = parts.schedule
         self._learning_rate = parts.learning_rate
         self._evaluator = parts.evaluator
-        self._updates = updates.Updates(
-            parts.model,
-            parts.optimizer,
-            parts.average,
-            parts.distribution,
-            jit_compile=bool(parts.config.jit_compile),
-        )
         self.state = checkpoint.RunState(parts.model.problems)
+        self._stepper = stepper.Stepper(parts, self.state)
+        self._updates = self._stepper.updates
         self._checkpoints = _make_checkpoints(parts, self.state, output_dir)
         self._checkpoints.restore_latest()
         self._distribution.check_equal("the step to go on from", self.state.step)
         self._rescue = rescue.Rescue(self._checkpoints, describe)
-        self._iterators: dict[str, Iterator[Features]] = {}
         self._saved_time = time.monotonic()
         self._stop_signal: str | None = None
         self._stops_at: int | None = None
@@ -110,36 +102,6 @@ class Trainer:
             self._copy_checkpoint,
             step=step,
         )
-
-    def _next_batch(self, problem: str) -> Features:
-        counts = self.state.counts[problem]
-        if problem not in self._iterators:
-            batches = self._sources[problem].batches
-            self._iterators[problem] = iter(batches.dataset(counts.batches))
-        counts.batches += 1
-        return self._model.prepare(next(self._iterators[problem]), problem)
-
-    def _draw(self, problem: str) -> updates.Draw:
-        count = self._model.hparams.batches_per_update
-        batches = [self._next_batch(problem) for _ in range(count)]
-        return updates.Draw(problem, batches, self._sources[problem].loss_weight)
-
-    def _train_step(self) -> list[tuple[str, progress.StepOutput]]:
-        """Makes an update; returns the problems it was of and what they gave."""
-        step = self.state.step
-        problems = self._schedule.problems_at(step, self.state.losses_left())
-        # Of several problems, no one has a rate of its own.
-        factor = self._sources[problems[0]].rate_factor
-        outputs, update = self._updates.step(
-            [self._draw(problem) for problem in problems],
-            self._learning_rate(step) * factor,
-            (self._config.seed, step),
-        )
-        self.state.step += 1
-        return [
-            (problem, progress.StepOutput(output, update))
-            for problem, output in zip(problems, outputs, strict=True)
-        ]
 
     def train_and_evaluate(self) -> dict[str, dict[str, Any]]:
         """Trains up to `train_steps`, evaluating on the way and at the end.
@@ -205,10 +167,15 @@ class Trainer:
             return self._stops_at == self.state.step
         return self._stop_signal is not None
 
-    def _agree_to_stop(self) -> None:
-        """Lets all workers stop after the same step if one of them is to."""
+    def _agree_to_stop(self, before: int) -> None:
+        """Lets all workers stop after the same step if one of them is to.
+
+        Args:
+          before: step at which it was last thought of.
+        """
         step, workers = self.state.step, self._distribution.num_workers
-        if workers > 1 and step % _STEPS_BETWEEN_AGREEMENTS == 0:
+        every = _STEPS_BETWEEN_AGREEMENTS
+        if workers > 1 and step // every > before // every:
             if self._distribution.any_worker(self._stop_signal is not None):
                 self._stop_signal = self._stop_signal or "a signal to another worker"
                 self._stops_at = step
@@ -258,9 +225,10 @@ class Trainer:
         self._profiler.at(self.state.step)
         since = time.monotonic()
         while self.state.step < pause and not self.stopped:
-            for problem, output in self._train_step():
-                self._progress.add(self.state.step, problem, output)
-            self._agree_to_stop()
+            before = self.state.step
+            for made in self._stepper.steps(pause - before):
+                self._progress.add(*made)
+            self._agree_to_stop(before)
             if self._is_overdue():
                 break
         step = self.state.step

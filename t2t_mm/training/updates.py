@@ -70,6 +70,18 @@ class UpdateOutput(NamedTuple):
     module_norms: tf.Tensor
 
 
+class StepOutput(NamedTuple):
+    """What a problem gave in a step.
+
+    Attributes:
+      batch: losses and counts.
+      update: of the step, the same for all its problems.
+    """
+
+    batch: BatchOutput
+    update: UpdateOutput
+
+
 # Gradients of all trained variables with what they were taken of.
 _Part = tuple[list[Gradient | None], BatchOutput]
 
@@ -80,6 +92,7 @@ class Updates:
     Attributes:
       compiled: programs by what decides their graph, for tests and reports.
       modules: parts of the model that are told apart.
+      has_static_shapes: whether each shape of batches has a program of its own.
     """
 
     def __init__(
@@ -105,7 +118,7 @@ class Updates:
         self._average = average
         self._distribution = distribution or distribution_lib.Distribution()
         self._jit_compile = jit_compile
-        self._has_static_shapes = jit_compile or self._distribution.compiles
+        self.has_static_shapes = jit_compile or self._distribution.compiles
         self._variables = [
             variable
             for variable in model.trainable_variables
@@ -135,7 +148,10 @@ class Updates:
         )
 
     def step(
-        self, draws: Sequence[Draw], learning_rate: float, seed: tuple[int, int]
+        self,
+        draws: Sequence[Draw],
+        learning_rate: float | tf.Tensor,
+        seed: tuple[int, int | tf.Tensor],
     ) -> tuple[list[BatchOutput], UpdateOutput]:
         """Makes one update; returns what every draw gave, and the update itself.
 
@@ -144,8 +160,8 @@ class Updates:
           learning_rate: of the optimizer.
           seed: of dropout and noise; int32, different for every step.
         """
-        rate = tf.constant(learning_rate, tf.float32)
-        seeds = tf.constant(seed, tf.int32)
+        rate = tf.convert_to_tensor(learning_rate, tf.float32)
+        seeds = tf.convert_to_tensor(seed, tf.int32)
         if len(draws) == 1 and len(draws[0].batches) == 1:
             ((problem, (batch,), weight),) = draws
             program = self._program(problem, self._whole_step, rate=True)
@@ -175,6 +191,10 @@ class Updates:
         self, problem: str, function: Callable[..., Any], *, rate: bool
     ) -> Callable[..., Any]:
         """Returns the compiled function of a problem, or of one like it."""
+        if tf.inside_function() and self._distribution.num_replicas > 1:
+            # A function in a branch of another one loses the keys of its collective
+            # operations: TensorFlow hands them on where it is called, and not there.
+            return functools.partial(function, problem)
         key = (self._model.graph_key(problem), rate)
         if key not in self.compiled:
 
@@ -191,7 +211,7 @@ class Updates:
             self.compiled[key] = (
                 # XLA wants static shapes: one program for each.
                 tf.function(of_problem, autograph=False)
-                if self._has_static_shapes
+                if self.has_static_shapes
                 else tf.function(of_problem, input_signature=signature, autograph=False)
             )
         return self.compiled[key]
@@ -235,7 +255,7 @@ class Updates:
         seed: tf.Tensor,
     ) -> _Part:
         with (
-            compilation.tracing_for_xla(self._has_static_shapes),
+            compilation.tracing_for_xla(self.has_static_shapes),
             tf.GradientTape() as tape,
         ):
             rng = randomness.RandomStream(seed)

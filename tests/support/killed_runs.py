@@ -17,7 +17,7 @@ from t2t_mm.training import history
 # Where in the trainer a process dies: a function that is running then.
 PHASES = {
     "restore": "restore_latest",
-    "step": "_train_step",
+    "step": "_one_step",
     "checkpoint": "save",
     "files": "save_v2",
     "sync": "sync",

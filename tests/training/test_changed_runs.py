@@ -49,7 +49,7 @@ def train(trainer, until):
 
 def train_by_hand(trainer):
     """Pretends that a step was made."""
-    for variable in trainer._model.variables:
+    for variable in trainer.model.variables:
         variable.assign_add(tf.ones_like(variable))
     trainer.state.step = 1
     trainer._checkpoints.save()
@@ -107,7 +107,7 @@ def test_a_retired_problem_need_not_be_there_to_decode_others(build, tmp_path):
 
     again = build(tmp_path, [COPY], config=dataclasses.replace(CONFIG, eval_decode=1))
 
-    assert again._model.problems.keys() == {COPY, "gone"}
+    assert again.model.problems.keys() == {COPY, "gone"}
     assert again._evaluator.metric_names.keys() == {COPY}
 
 
@@ -121,7 +121,7 @@ def test_a_run_begins_with_the_weights_of_another_once(build, tmp_path, log):
 
     assert new.state.step == begun.step == 1
     assert begun.weights.keys() == old.weights.keys()
-    for variable in new._model.variables:
+    for variable in new.model.variables:
         name = stored_checkpoint.inner_name(variable)
         np.testing.assert_array_equal(variable, old.read(old.weights[name]))
         np.testing.assert_array_equal(variable, begun.read(begun.weights[name]))

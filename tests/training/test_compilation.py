@@ -150,7 +150,7 @@ def test_bfloat16_learns_as_well_as_float32(digits_dir, tmp_path):
             trainer._train_until(step)
         rows = history.read(str(tmp_path / dtype))
         losses[dtype] = [row["loss"] for row in rows if row["split"] == Split.TRAIN]
-        assert all(v.dtype != tf.bfloat16 for v in trainer._model.variables)
+        assert all(v.dtype != tf.bfloat16 for v in trainer.model.variables)
 
     for of_dtype in losses.values():
         assert of_dtype[-1] < 0.95 * of_dtype[0]  # the beginning of a run

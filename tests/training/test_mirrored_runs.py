@@ -38,7 +38,7 @@ def test_two_replicas_warm_start_evaluate_decode_and_keep_the_best(
     )
     results = trainer.train_and_evaluate()
 
-    for variable in trainer._model.variables:
+    for variable in trainer.model.variables:
         assert len(variable.values) == 2
         name = stored_checkpoint.inner_name(variable)
         average = old.averages[stored_checkpoint.inner_key(variable)]

@@ -98,14 +98,14 @@ def test_sigterm_saves_and_stops_after_the_step_at_hand(
     smallest_hparams, digits_dir, tmp_path
 ):
     trainer = build_smallest(smallest_hparams, digits_dir, tmp_path)
-    take_step = trainer._train_step
+    take_steps = trainer._stepper.steps
 
-    def take_step_and_get_killed():
+    def take_steps_and_get_killed(most):
         if trainer.state.step == 1:
             os.kill(os.getpid(), signal.SIGTERM)
-        return take_step()
+        return take_steps(most)
 
-    trainer._train_step = take_step_and_get_killed
+    trainer._stepper.steps = take_steps_and_get_killed
     results = trainer.train_and_evaluate()
 
     assert results == {}
@@ -119,7 +119,7 @@ def test_a_loss_that_is_not_finite_names_problem_and_step(
 ):
     strict = dataclasses.replace(CONFIG, max_skipped_steps=0)
     trainer = build_smallest(smallest_hparams, digits_dir, tmp_path, strict)
-    trainer._model.commands.assign(tf.fill(trainer._model.commands.shape, np.nan))
+    trainer.model.commands.assign(tf.fill(trainer.model.commands.shape, np.nan))
 
     with pytest.raises(FloatingPointError, match=r"Step 1 on (copy|reverse)_digits"):
         trainer.train_and_evaluate()
@@ -158,7 +158,7 @@ def test_choices_without_room_are_recorded(
     monkeypatch.setattr(logging, "info", lambda text, *v: lines.append(text % v))
     lopsided = dataclasses.replace(small_hparams, moe_k=1, moe_capacity_factor=1.0)
     trainer = build(lopsided, digits_dir, tmp_path)
-    for block in (trainer._model.encoder_experts, trainer._model.decoder_experts):
+    for block in (trainer.model.encoder_experts, trainer.model.decoder_experts):
         kernel = block.feed_forward.net.gate.kernel
         kernel.assign(50.0 * tf.random.stateless_normal(kernel.shape, [1, 2]))
 

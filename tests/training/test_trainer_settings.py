@@ -189,11 +189,11 @@ def test_skipped_steps_are_counted_and_too_many_stop_the_run(build, tmp_path, ca
     mixing = "step @0 reverse_digits=1 @2 copy_digits=1"
     trainer = build(config=config, mixing=mixing)
     trainer._train_until(2)
-    good = trainer._model.commands.numpy()
-    trainer._model.commands.assign(tf.fill(good.shape, np.nan))
+    good = trainer.model.commands.numpy()
+    trainer.model.commands.assign(tf.fill(good.shape, np.nan))
 
     trainer._train_until(4)
-    trainer._model.commands.assign(good)
+    trainer.model.commands.assign(good)
     trainer._train_until(5)
 
     counts = trainer.state.counts["copy_digits"]
@@ -202,7 +202,7 @@ def test_skipped_steps_are_counted_and_too_many_stop_the_run(build, tmp_path, ca
     assert "number 2 in a row and 2 in all" in caplog.text
     skipped = history.read(str(tmp_path / "run"))[-2]
     assert (skipped["steps_skipped"], "loss" in skipped) == (2, False)
-    trainer._model.commands.assign(tf.fill(good.shape, np.nan))
+    trainer.model.commands.assign(tf.fill(good.shape, np.nan))
     with pytest.raises(FloatingPointError, match=r"Step 9 on copy_digits .*\n?.*\(3\)"):
         trainer._train_until(10)
 
@@ -212,7 +212,7 @@ def test_evaluation_and_decoding_use_the_average(build, tmp_path):
     trainer = build(config=config, ema_decay=0.9)
     results = trainer.train_and_evaluate()
 
-    last = {v.name: v.numpy() for v in trainer._model.trainable_variables}
+    last = {v.name: v.numpy() for v in trainer.model.trainable_variables}
     model = loading.load_model(str(tmp_path / "run"))
 
     tensors = _tensors(tmp_path / "run")
@@ -270,10 +270,10 @@ def test_learning_rates_of_problems_and_variables_reach_the_update(build, tmp_pa
         learning_rate_factors="encoder*:0",
         mixing="step @0 copy_digits=1 @1 reverse_digits=1",
     )
-    before = {v.name: v.numpy() for v in trainer._model.trainable_variables}
+    before = {v.name: v.numpy() for v in trainer.model.trainable_variables}
 
     def changed():
-        variables = trainer._model.trainable_variables
+        variables = trainer.model.trainable_variables
         return {v.name for v in variables if not np.array_equal(v, before[v.name])}
 
     trainer._train_until(1)
