@@ -82,7 +82,7 @@ def small_hparams():
         dilation_rates=(1, 1, 1, 2),
         num_encoder_blocks=1,
         encoder_moe_after=1,
-        num_mixer_blocks=1,
+        num_mixer_blocks=0,
         num_decoder_blocks=1,
         decoder_moe_after=1,
         num_heads=2,

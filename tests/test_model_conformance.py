@@ -26,11 +26,29 @@ CASES = [
     *((name, "image_to_class") for name in OTHERS if tiny_models.has_own_nets(name)),
 ]
 TEXT_CASES = [case for case in CASES if case[1] in TO_TEXT]
-# For what hardly depends on a body: of the others, the slow tests alone see it.
-TINY_CASES = [
-    case if case[0] in TINY else pytest.param(*case, marks=pytest.mark.slow)
-    for case in CASES
-]
+
+
+def _slow_unless(is_fast, cases):
+    return [
+        case if is_fast(*case) else pytest.param(*case, marks=pytest.mark.slow)
+        for case in cases
+    ]
+
+
+def _is_tiny(name, *_):
+    return name in TINY
+
+
+# For what hardly depends on a body, or follows from what else is tested of it: of the
+# others, the slow tests alone see it.
+TINY_CASES = _slow_unless(_is_tiny, CASES)
+TINY_TEXT_CASES = _slow_unless(_is_tiny, TEXT_CASES)
+# Strides need several amounts, and the others have no nets of theirs with strides.
+PADDINGS = (1, 4, 7)
+PADDED_CASES = _slow_unless(
+    lambda name, _, padding: name in TINY or padding == PADDINGS[-1],
+    [(*case, padding) for case in CASES for padding in PADDINGS],
+)
 RATES = dict(dropout=0.2, attention_dropout=0.2)
 # As few operations as a model can have: XLA must compile each.
 SMALLEST = {
@@ -48,7 +66,7 @@ SMALLEST = {
 ASKING = r"source_attention/((attention/)?(query|key)|layer_norm)"
 ASKING_OF_MULTIMODEL = rf"premix|self_attention|{ASKING}"
 
-# Of the others, one block of each kind.
+# One block of each kind, unless a whole body is to be seen.
 ONE_BLOCK = dict(num_encoder_blocks=1, num_decoder_blocks=1)
 
 # To compare roundings: all experts, so that no choice turns on one, and more channels,
@@ -63,37 +81,57 @@ WIDER = dict(
 )
 
 
-def _blocks(name):
-    has_blocks = hasattr(tiny_models.make_hparams(name), "num_encoder_blocks")
-    return ONE_BLOCK if name in OTHERS and has_blocks else {}
+def _sizes(name, problem):
+    """Returns what is smaller: the tiny sets are whole from text to text."""
+    hparams = tiny_models.make_hparams(name)
+    if name in TINY and problem == "text_to_text":
+        return {}
+    if hasattr(hparams, "num_encoder_blocks"):
+        return ONE_BLOCK
+    if name in TINY:
+        return dict(num_hidden_layers=1, moe_layers=hparams.moe_layers and (0,))
+    return {}
 
 
 @functools.cache
-def _perturbed(name, **changes):
-    """A model of which no variable has its initial value; tests must not change it."""
-    return tiny_models.perturb(
-        tiny_models.make_model(name, **RATES | _blocks(name) | changes)
-    )
+def _perturbed(name, problem="text_to_text", **changes):
+    """A model of which no variable has its initial value; tests must not change it.
+
+    It is a model of all problems, of the size for one.
+    """
+    return _perturbed_with(name, **RATES | _sizes(name, problem) | changes)
 
 
 @functools.cache
-def _joint(name):
-    """A model of all problems with its initial values; tests must not change it."""
-    return tiny_models.make_model(name, **RATES | _blocks(name))
+def _perturbed_with(name, **changes):
+    return tiny_models.perturb(tiny_models.make_model(name, **changes))
 
 
-@functools.cache
-def _alone(name, problem):
-    """The same of one problem."""
+def _make_alone(name, problem):
+    """Returns a model of one problem with its initial values."""
     problems = {problem: PROBLEMS[problem]}
-    return tiny_models.make_model(name, problems, **RATES | _blocks(name))
+    return tiny_models.make_model(name, problems, **RATES | _sizes(name, problem))
+
+
+@functools.cache
+def _without_noise(name, problem):
+    """Output, loss and gradients of the usual batch as in evaluation."""
+    return _differentiate(_perturbed(name, problem), problem, make_batch(problem), None)
+
+
+@functools.cache
+def _in_training(name, problem):
+    """The same as in training, with the noise of `_stream()`."""
+    return _differentiate(
+        _perturbed(name, problem), problem, make_batch(problem), _stream()
+    )
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _models_of_this_file_alone():
     """Lets go of the models: the garbage collector would look at them ever after."""
     yield
-    for made in (_perturbed, _joint, _alone):
+    for made in (_perturbed, _perturbed_with, _without_noise, _in_training):
         made.cache_clear()
 
 
@@ -110,17 +148,28 @@ def _total_loss(output):
     return loss + sum(output.extra_losses.values())
 
 
-def _gradients(model, problem, batch, rng):
-    """Returns loss and dense gradients by name, of the variables that get one."""
+def _differentiate(model, problem, batch, rng):
+    """Returns output, loss, and dense gradients by name where variables get one."""
     variables = model.trainable_variables
     with tf.GradientTape() as tape:
-        loss = _total_loss(_run(model, problem, batch, rng=rng))
+        output = _run(model, problem, batch, rng=rng)
+        loss = _total_loss(output)
     gradients = tape.gradient(loss, variables)
-    return loss, {
+    dense = {
         variable.name: tf.convert_to_tensor(gradient)
         for variable, gradient in zip(variables, gradients, strict=True)
         if gradient is not None
     }
+    return output, loss, dense
+
+
+def _check_near(gradients, expected):
+    assert gradients.keys() == expected.keys()
+    for variable, gradient in gradients.items():
+        scale = 1e-4 * max(1.0, np.abs(expected[variable]).max())
+        np.testing.assert_allclose(
+            gradient, expected[variable], atol=scale, err_msg=variable
+        )
 
 
 def _real(batch):
@@ -140,9 +189,9 @@ def test_a_model_is_documented_and_has_a_tiny_set(name):
 
 @pytest.mark.parametrize(("name", "problem"), CASES)
 def test_logits_and_losses_are_as_documented(name, problem):
-    model, batch = _perturbed(name), make_batch(problem)
+    batch = make_batch(problem)
 
-    output = _run(model, problem, batch)
+    output, *_ = _without_noise(name, problem)
 
     vocab_size = PROBLEMS[problem]["targets"].vocab_size
     assert output.outputs.shape == (*batch["targets"].shape, vocab_size)
@@ -153,10 +202,11 @@ def test_logits_and_losses_are_as_documented(name, problem):
     assert np.isfinite(losses).all()
 
 
-@pytest.mark.parametrize(("name", "problem"), TEXT_CASES)
+# Cached steps, which every set takes, see nothing later and give the same logits.
+@pytest.mark.parametrize(("name", "problem"), TINY_TEXT_CASES)
 def test_no_position_sees_its_own_target_or_a_later_one(name, problem):
-    model, batch = _perturbed(name), make_batch(problem)
-    logits = _run(model, problem, batch).outputs.numpy()
+    model, batch = _perturbed(name, problem), make_batch(problem)
+    logits = _without_noise(name, problem)[0].outputs.numpy()
 
     for position in (0, 4):
         targets = batch["targets"].numpy()
@@ -193,51 +243,43 @@ def test_dropped_choices_of_experts_do_not_look_ahead(name):
     assert sum(stats.dropped.numpy() for stats in of_decoder) > 0
 
 
-@pytest.mark.parametrize(("name", "problem"), CASES)
-def test_padding_changes_nothing(name, problem):
-    model, batch = _perturbed(name), make_batch(problem)
-    short = _run(model, problem, batch)
+@pytest.mark.parametrize(("name", "problem", "padding"), PADDED_CASES)
+def test_padding_changes_nothing(name, problem, padding):
+    short, *_ = _without_noise(name, problem)
+    padded = make_batch(problem, padding=padding)
 
-    expected = short.outputs[_real(batch)]
-    for padding in (1, 4, 7):
-        padded = make_batch(problem, padding=padding)
-        long = _run(model, problem, padded)
+    long = _run(_perturbed(name, problem), problem, padded)
 
-        np.testing.assert_allclose(
-            long.outputs[_real(padded)], expected, atol=1e-5 * np.abs(expected).max()
-        )
-        np.testing.assert_allclose(short.loss.total, long.loss.total, rtol=1e-5)
-        for layer, loss in short.extra_losses.items():
-            np.testing.assert_allclose(loss, long.extra_losses[layer], rtol=1e-4)
+    expected = short.outputs[_real(make_batch(problem))]
+    np.testing.assert_allclose(
+        long.outputs[_real(padded)], expected, atol=1e-5 * np.abs(expected).max()
+    )
+    np.testing.assert_allclose(short.loss.total, long.loss.total, rtol=1e-5)
+    for layer, loss in short.extra_losses.items():
+        np.testing.assert_allclose(loss, long.extra_losses[layer], rtol=1e-4)
 
 
 @pytest.mark.parametrize(("name", "problem"), CASES)
 def test_filler_rows_change_neither_loss_nor_gradient(name, problem):
-    model, batch = _perturbed(name), make_batch(problem)
+    model = _perturbed(name, problem)
     filled = make_batch(problem, input_lengths=(9, 6, 0), target_lengths=(7, 5, 0))
+    _, expected_loss, expected = _without_noise(name, problem)
 
-    output = _run(model, problem, filled)
-    loss, gradients = _gradients(model, problem, filled, None)
-    expected_loss, expected = _gradients(model, problem, batch, None)
+    output, loss, gradients = _differentiate(model, problem, filled, None)
 
     assert np.isfinite(output.outputs).all()
     np.testing.assert_allclose(loss, expected_loss, rtol=1e-5)
-    assert gradients.keys() == expected.keys()
-    for variable, gradient in gradients.items():
-        scale = 1e-4 * max(1.0, np.abs(expected[variable]).max())
-        np.testing.assert_allclose(
-            gradient, expected[variable], atol=scale, err_msg=variable
-        )
+    _check_near(gradients, expected)
 
 
-@pytest.mark.parametrize(("name", "problem"), CASES)
+@pytest.mark.parametrize(("name", "problem"), TINY_CASES)
 def test_a_batch_of_fillers_is_finite_in_training(name, problem):
-    model = _perturbed(name)
+    model = _perturbed(name, problem)
     fillers = make_batch(
         problem, input_lengths=(0, 0), target_lengths=(0, 0), padding=4
     )
 
-    loss, gradients = _gradients(model, problem, fillers, _stream())
+    _, loss, gradients = _differentiate(model, problem, fillers, _stream())
 
     assert loss == 0.0
     for variable, gradient in gradients.items():
@@ -246,9 +288,9 @@ def test_a_batch_of_fillers_is_finite_in_training(name, problem):
 
 @pytest.mark.parametrize(("name", "problem"), TEXT_CASES)
 def test_cached_steps_give_the_logits_of_the_whole_sequence(name, problem):
-    model, batch = _perturbed(name), make_batch(problem)
+    model, batch = _perturbed(name, problem), make_batch(problem)
     features = model.prepare(batch, problem)
-    logits = model(features, problem=problem).outputs
+    logits = _without_noise(name, problem)[0].outputs
     encoded = model.encode(features, problem=problem).embedded
     state = model.init_state(encoded, features["target_space_id"], max_length=8)
 
@@ -268,24 +310,25 @@ def test_cached_steps_give_the_logits_of_the_whole_sequence(name, problem):
     )
 
 
-@pytest.mark.parametrize(("name", "problem"), TEXT_CASES)
+@pytest.mark.parametrize(("name", "problem"), TINY_TEXT_CASES)
 def test_the_command_changes_the_output(name, problem):
-    model = _perturbed(name)
+    model = _perturbed(name, problem)
     features = model.prepare(make_batch(problem), problem)
-    other = features | {"target_space_id": tf.constant(8)}
+    logits = _without_noise(name, problem)[0].outputs
 
-    logits, swapped = (model(f, problem=problem).outputs for f in (features, other))
+    other = features | {"target_space_id": tf.constant(8)}
+    swapped = model(other, problem=problem).outputs
 
     assert np.abs(logits - swapped).max() > 0.01
 
 
 @pytest.mark.parametrize(("name", "problem"), CASES)
 def test_every_variable_of_a_problem_learns(name, problem):
-    model = _perturbed(name)
+    model = _perturbed(name, problem)
 
-    _, gradients = _gradients(model, problem, make_batch(problem), _stream())
+    *_, gradients = _in_training(name, problem)
 
-    alone = _alone(name, problem)
+    alone = _make_alone(name, problem)
     made = {variable.name for variable in alone.trainable_variables}
     assert gradients.keys() <= made
     if not model.has_inputs(problem):
@@ -305,13 +348,26 @@ def test_every_variable_of_a_problem_learns(name, problem):
             assert np.abs(gradient).max() > 0, variable
 
 
-@pytest.mark.parametrize(("name", "problem"), CASES)
-def test_a_problem_trains_the_same_whoever_else_is_in_the_run(name, problem):
-    batch = make_batch(problem)
+@pytest.mark.parametrize(("name", "problem"), TINY_CASES)
+def test_a_problem_starts_the_same_whoever_else_is_in_the_run(name, problem):
+    joint = tiny_models.make_model(name, **RATES | _sizes(name, problem))
+    initial = {variable.name: variable for variable in joint.variables}
 
-    loss, gradients = _gradients(_joint(name), problem, batch, _stream())
-    alone = _alone(name, problem)
-    expected_loss, expected = _gradients(alone, problem, batch, _stream())
+    for variable in _make_alone(name, problem).variables:
+        np.testing.assert_array_equal(variable, initial[variable.name])
+
+
+@pytest.mark.parametrize(("name", "problem"), TINY_CASES)
+def test_a_problem_trains_the_same_whoever_else_is_in_the_run(name, problem):
+    _, loss, gradients = _in_training(name, problem)
+    joint = {v.name: v for v in _perturbed(name, problem).variables}
+    alone = _make_alone(name, problem)
+    for variable in alone.variables:
+        variable.assign(joint[variable.name])
+
+    _, expected_loss, expected = _differentiate(
+        alone, problem, make_batch(problem), _stream()
+    )
 
     np.testing.assert_array_equal(loss, expected_loss)
     assert gradients.keys() == expected.keys()
@@ -321,11 +377,15 @@ def test_a_problem_trains_the_same_whoever_else_is_in_the_run(name, problem):
 
 @pytest.mark.parametrize(("name", "problem"), TINY_CASES)
 def test_noise_repeats_for_the_same_seed_and_differs_for_another(name, problem):
-    model, batch = _perturbed(name), make_batch(problem)
+    model, batch = _perturbed(name, problem), make_batch(problem)
+    first, none = (
+        made(name, problem)[0].outputs.numpy()
+        for made in (_in_training, _without_noise)
+    )
 
-    first, again, other, none = (
+    again, other = (
         _run(model, problem, batch, rng=rng).outputs.numpy()
-        for rng in (_stream(1, 2), _stream(1, 2), _stream(1, 3), None)
+        for rng in (_stream(1, 2), _stream(1, 3))
     )
 
     np.testing.assert_array_equal(first, again)
@@ -335,11 +395,11 @@ def test_noise_repeats_for_the_same_seed_and_differs_for_another(name, problem):
 
 @pytest.mark.parametrize(("name", "problem"), TINY_CASES)
 def test_bfloat16_stays_near_float32(name, problem):
-    model, batch = _perturbed(name, **WIDER), make_batch(problem)
-    low = _perturbed(name, activation_dtype="bfloat16", **WIDER)
+    model, batch = _perturbed(name, problem, **WIDER), make_batch(problem)
+    low = _perturbed(name, problem, activation_dtype="bfloat16", **WIDER)
 
     expected, output = (_run(m, problem, batch) for m in (model, low))
-    _, gradients = _gradients(low, problem, batch, _stream())
+    *_, gradients = _differentiate(low, problem, batch, _stream())
 
     assert output.outputs.dtype == tf.float32
     assert all(variable.dtype == tf.float32 for variable in low.variables)
@@ -386,8 +446,9 @@ def test_variables_have_names_of_their_own_under_that_of_the_model(name):
 
 @pytest.mark.parametrize("name", TINY)
 def test_initial_values_are_a_function_of_the_seed(name):
-    again, other = (tiny_models.make_model(name, seed=seed) for seed in (3, 4))
-    first = _joint(name)
+    first, again, other = (
+        tiny_models.make_model(name, seed=seed) for seed in (3, 3, 4)
+    )
 
     differs = 0
     for one, same, different in zip(
@@ -404,9 +465,8 @@ def test_a_checkpoint_holds_every_variable(name, tmp_path):
     saved = {variable.name: variable.numpy() for variable in model.variables}
     path = tf.train.Checkpoint(model=model).save(str(tmp_path / "ckpt"))
 
-    restored = tiny_models.perturb(
-        tiny_models.make_model(name, **_blocks(name)), seed=2
-    )
+    sizes = _sizes(name, "text_to_text")
+    restored = tiny_models.perturb(tiny_models.make_model(name, **sizes), seed=2)
     for variable in restored.variables:
         assert (variable.numpy() != saved[variable.name]).any()
     tf.train.Checkpoint(model=restored).restore(path).assert_consumed()
@@ -420,7 +480,7 @@ def _compare_with_xla(model, problem):
     batch = make_batch(problem)
 
     def step(batch):
-        return _gradients(model, problem, batch, None)
+        return _differentiate(model, problem, batch, None)[1:]
 
     @functools.partial(tf.function, jit_compile=True)
     def compiled_step(batch):
@@ -431,17 +491,16 @@ def _compare_with_xla(model, problem):
     expected_loss, expected = step(batch)
 
     np.testing.assert_allclose(loss, expected_loss, rtol=1e-5)
-    assert gradients.keys() == expected.keys()
-    for variable, gradient in gradients.items():
-        scale = 1e-4 * max(1.0, np.abs(expected[variable]).max())
-        np.testing.assert_allclose(
-            gradient, expected[variable], atol=scale, err_msg=variable
-        )
+    _check_near(gradients, expected)
 
 
 @pytest.mark.parametrize(
     ("name", "problem"),
-    [*((name, "text_to_class") for name in TINY), ("transformer_tiny", "text_to_text")],
+    [
+        ("multimodel_tiny", "text_to_class"),
+        ("multimodel_t2t_tiny", "text_to_class"),
+        ("transformer_tiny", "text_to_text"),
+    ],
 )
 def test_compiled_by_xla_equals_eager(name, problem):
     model = _perturbed(
@@ -470,5 +529,6 @@ STEP_CASE = ("multimodel_tiny_classes_by_decoder", "image_to_class")
     ],
 )
 def test_every_problem_compiled_by_xla_equals_eager(name, problem):
-    whole = {size: tiny_models.SIZES[size] for size in _blocks(name)}
-    _compare_with_xla(_perturbed(name, **WIDER, **whole), problem)
+    hparams = tiny_models.make_hparams(name)
+    whole = {size: getattr(hparams, size) for size in _sizes(name, problem)}
+    _compare_with_xla(_perturbed(name, problem, **WIDER, **whole), problem)

@@ -90,6 +90,18 @@ def test_batches_are_as_the_specs_say(name, make, data_dir):
             assert 0 <= values.min() <= values.max() < spec.vocab_size
 
 
+# Early in the file: with it, a second process of pytest-xdist that takes over the rest
+# would have to make all records again.
+def test_specs_of_one_vocabulary_agree_in_size(make, data_dir):
+    sizes: dict[str, int] = {}
+    for name in NAMES:
+        for spec in make(name).feature_specs(data_dir).values():
+            assert isinstance(spec, FeatureSpec)
+            if spec.vocabulary is not None:
+                known = sizes.setdefault(spec.vocabulary, spec.vocab_size)
+                assert known == spec.vocab_size
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_split_is_read_once(name, make, data_dir):
     made = make(name)
@@ -183,13 +195,3 @@ def test_a_problem_is_documented_and_complete(name):
     splits = [part["split"] for part in cls().dataset_splits]
     assert splits[0] == Split.TRAIN
     assert Split.EVAL in splits
-
-
-def test_specs_of_one_vocabulary_agree_in_size(make, data_dir):
-    sizes: dict[str, int] = {}
-    for name in NAMES:
-        for spec in make(name).feature_specs(data_dir).values():
-            assert isinstance(spec, FeatureSpec)
-            if spec.vocabulary is not None:
-                known = sizes.setdefault(spec.vocabulary, spec.vocab_size)
-                assert known == spec.vocab_size

@@ -45,9 +45,16 @@ class _Setting:
         prepared = [self.model.prepare(batch, problem) for batch in batches]
         return updates.Draw(problem, prepared, **settings)
 
-    def values(self):
+    def _all_variables(self):
         modules = (self.model, self.optimizer, self.average)
-        return [v.numpy() for m in modules if m is not None for v in m.variables]
+        return [v for m in modules if m is not None for v in m.variables]
+
+    def values(self):
+        return [variable.numpy() for variable in self._all_variables()]
+
+    def set_values(self, values):
+        for variable, value in zip(self._all_variables(), values, strict=True):
+            variable.assign(value)
 
     def change(self, *draws, rate=1.0):
         """Returns how an update changes every trained variable, and its outputs."""
@@ -116,11 +123,13 @@ def test_problems_of_one_update_count_alike():
 
 def test_the_loss_weight_scales_the_gradient_and_not_the_loss():
     batch = _batch(TEXT, (7, 5), 1)
-    plain, weighted = _Setting(), _Setting()
+    setting = _Setting()
+    initial = setting.values()
 
-    change, (output,), update = plain.change(plain.draw(TEXT, batch))
-    scaled, (of_weighted,), of_scaled = weighted.change(
-        weighted.draw(TEXT, batch, loss_weight=0.25)
+    change, (output,), update = setting.change(setting.draw(TEXT, batch))
+    setting.set_values(initial)
+    scaled, (of_weighted,), of_scaled = setting.change(
+        setting.draw(TEXT, batch, loss_weight=0.25)
     )
 
     _check_equal(scaled, [0.25 * c for c in change])
