@@ -45,15 +45,15 @@ def _parse() -> argparse.Namespace:
 def _measure(arguments: argparse.Namespace) -> str:
     from t2t_mm.training import (  # late: they import TensorFlow
         activations,
-        experiment,
         memory,
         preflight,
+        preparation,
         updates,
     )
     from t2t_mm.training.run_config import RunConfig
 
     registry.import_registrations()
-    parts = experiment.prepare(
+    parts = preparation.prepare(
         model_name=arguments.model,
         hparams_set=arguments.hparams_set,
         hparams=hparam.resolve(arguments.hparams_set, overrides=arguments.hparams),

@@ -15,6 +15,7 @@ def log(
     batches: Mapping[str, pipeline.TrainBatches],
     *,
     has_shapes: bool,
+    at_start: bool = False,
 ) -> None:
     """Says how many programs training compiles, and warns of too many.
 
@@ -22,6 +23,7 @@ def log(
       net: the model; some of its problems share their graphs.
       batches: by problem.
       has_shapes: whether each shape of batches is a program of its own.
+      at_start: whether all are traced before the first step.
     """
     programs = {
         (net.graph_key(name), shape if has_shapes else None)
@@ -29,10 +31,13 @@ def log(
         for shape in entry.shapes()
     }
     logging.info(
-        "programs | %d for %d problems%s, each compiled when it is first met",
+        "programs | %d for %d problems%s, %s",
         len(programs),
         len(batches),
         " and the shapes of their batches" if has_shapes else "",
+        "all traced before the first step, for the loop of `steps_per_loop`"
+        if at_start
+        else "each compiled when it is first met",
     )
     if len(programs) > MOST:
         logging.warning(

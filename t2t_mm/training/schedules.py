@@ -128,7 +128,7 @@ def run(
       warm_start: what a run begins with of another, or None. What only evaluates takes
         none.
       distribution: a `Distribution`, where to train; None for one device.
-      **settings: the other arguments of `experiment.prepare`.
+      **settings: the other arguments of `preparation.prepare`.
 
     Returns:
       What a person or a pipe reads at the end; empty if a signal stopped it, or if it
@@ -194,11 +194,11 @@ def _try(
     **settings: Any,
 ) -> str:
     # Late: they import TensorFlow.
-    from t2t_mm.training import experiment, memory, preflight, run_start, trial
+    from t2t_mm.training import memory, preflight, preparation, run_start, trial
 
     if schedule.name == "test":
         config = dataclasses.replace(config, eval_steps=1)
-    parts = experiment.prepare(
+    parts = preparation.prepare(
         config=config, output_dir=output_dir, warm_start=warm_start, **settings
     )
     if warm_start is not None:
@@ -217,9 +217,9 @@ def _evaluate(
     schedule: Schedule, *, config: RunConfig, output_dir: str, **settings: Any
 ) -> str:
     # Late: they import TensorFlow.
-    from t2t_mm.training import checkpoint_evaluation, evaluation, experiment
+    from t2t_mm.training import checkpoint_evaluation, evaluation, preparation
 
-    parts = experiment.prepare(config=config, output_dir=output_dir, **settings)
+    parts = preparation.prepare(config=config, output_dir=output_dir, **settings)
     evaluations = checkpoint_evaluation.CheckpointEvaluations(
         parts, output_dir, schedule.eval_split
     )

@@ -8,7 +8,7 @@ from t2t_mm.training.run_config import RunConfig
 
 @pytest.fixture(scope="session")
 def smallest_settings(smallest_hparams, digits_dir):
-    """Returns the arguments of `experiment.prepare` for a run of four steps."""
+    """Returns the arguments of `preparation.prepare` for a run of four steps."""
     return {
         "model_name": "transformer",
         "hparams_set": "transformer_tiny",

@@ -7,15 +7,15 @@ from t2t_mm.runs import checkpoint_files
 from t2t_mm.training import (
     checkpoint_evaluation,
     early_end,
-    experiment,
     history,
+    preparation,
     run_start,
 )
 
 
 @pytest.fixture(scope="module")
 def parts(smallest_settings):
-    return experiment.prepare(**smallest_settings)
+    return preparation.prepare(**smallest_settings)
 
 
 @pytest.fixture

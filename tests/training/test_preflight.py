@@ -6,7 +6,7 @@ import tensorflow as tf
 
 import tiny_models
 from t2t_mm.data.bucketing import Bucket
-from t2t_mm.training import activations, experiment, memory, preflight, trial
+from t2t_mm.training import activations, memory, preflight, preparation, trial
 from t2t_mm.training.run_config import RunConfig
 
 BUCKET = Bucket(batch_size=3, inputs_length=5, targets_length=7)
@@ -14,7 +14,7 @@ BUCKET = Bucket(batch_size=3, inputs_length=5, targets_length=7)
 
 @pytest.fixture(scope="module")
 def parts(smallest_hparams, digits_dir):
-    return experiment.prepare(
+    return preparation.prepare(
         model_name="transformer",
         hparams_set="transformer_tiny",
         hparams=dataclasses.replace(

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 import tiny_models
-from t2t_mm.training import attention_maps, experiment, samples
+from t2t_mm.training import attention_maps, preparation, samples
 from t2t_mm.training.run_config import RunConfig
 
 
@@ -21,7 +21,7 @@ def written(monkeypatch):
 def test_samples_of_text_have_a_table_and_attention(
     smallest_hparams, digits_dir, written
 ):
-    parts = experiment.prepare(
+    parts = preparation.prepare(
         model_name="transformer",
         hparams_set="transformer_tiny",
         hparams=smallest_hparams,
