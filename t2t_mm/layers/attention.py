@@ -175,24 +175,25 @@ class MultiHeadAttention(tf.Module):
         Returns:
           `[batch, hidden_size]` and the new cache.
         """
-        new = self.project(x[:, None])
+        x = tf.expand_dims(x, 1)
+        new = self.project(x)
         positions = tf.range(tf.shape(cache.keys)[2])
         cache = KeysValues(
             caches.write(cache.keys, new.keys, position, axis=2),
             caches.write(cache.values, new.values, position, axis=2),
         )
         bias = tf.where(positions <= position, 0.0, _MASKED)
-        return self(x[:, None], cache, bias, position=position)[:, 0], cache
+        return tf.squeeze(self(x, cache, bias, position=position), 1), cache
 
     def _split_heads(self, x: tf.Tensor) -> tf.Tensor:
         depth = self._hidden_size // self._num_heads
-        heads = tf.reshape(x, [tf.shape(x)[0], tf.shape(x)[1], self._num_heads, depth])
+        batch, length, _ = tf.unstack(tf.shape(x))
+        heads = tf.reshape(x, [batch, length, self._num_heads, depth])
         # [batch, length, heads, depth] -> [batch, heads, length, depth]
         return tf.transpose(heads, [0, 2, 1, 3])
 
     def _join_heads(self, x: tf.Tensor) -> tf.Tensor:
         # [batch, heads, length, depth] -> [batch, length, heads, depth]
         heads = tf.transpose(x, [0, 2, 1, 3])
-        return tf.reshape(
-            heads, [tf.shape(heads)[0], tf.shape(heads)[1], self._hidden_size]
-        )
+        batch, length, _, _ = tf.unstack(tf.shape(heads))
+        return tf.reshape(heads, [batch, length, self._hidden_size])
