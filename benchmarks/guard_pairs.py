@@ -16,7 +16,7 @@ from t2t_mm.decoding.decode_config import DecodeConfig
 from t2t_mm.features import FeatureSpec
 from t2t_mm.layers import conv, dispatch, moe, randomness
 from t2t_mm.training import gradients as gradients_lib
-from t2t_mm.training import optimizers, updates
+from t2t_mm.training import optimizers, step_values, updates
 
 PROBLEM = "text"
 BATCH, LENGTH, VOCAB_SIZE = 4, 32, 512
@@ -64,7 +64,7 @@ def compiled_step() -> Pair:
     net, batch = make_model()
     optimizer = optimizers.make_optimizer(net.trainable_variables, net.hparams)
     maker = updates.Updates(net, optimizer, None, jit_compile=False)
-    draw = updates.Draw(PROBLEM, [batch])
+    draw = step_values.Draw(PROBLEM, [batch])
     one, rate, seed = tf.constant(1.0), tf.constant(1e-5), tf.constant([1, 2])
 
     def eager() -> None:

@@ -13,7 +13,7 @@ from t2t_mm.decoding import compiled_search, searcher
 from t2t_mm.decoding.decode_config import DecodeConfig
 from t2t_mm.features import FeatureSpec
 from t2t_mm.model import Model
-from t2t_mm.training import optimizers, updates
+from t2t_mm.training import optimizers, step_values, updates
 
 PROBLEM = "text"
 
@@ -66,7 +66,7 @@ def main() -> None:
     features = {k: v for k, v in batch.items() if not k.startswith("targets")}
 
     def train() -> float:
-        outputs, _ = maker.step([updates.Draw(PROBLEM, [batch])], 1e-5, (1, 2))
+        outputs, _ = maker.step([step_values.Draw(PROBLEM, [batch])], 1e-5, (1, 2))
         return float(outputs[0].loss)
 
     train()

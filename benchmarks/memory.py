@@ -43,11 +43,13 @@ def _parse() -> argparse.Namespace:
 
 
 def _measure(arguments: argparse.Namespace) -> str:
-    from t2t_mm.training import (  # late: they import TensorFlow
+    # Late: they import TensorFlow.
+    from t2t_mm.training import (
         activations,
         memory,
         preflight,
         preparation,
+        step_values,
         updates,
     )
     from t2t_mm.training.run_config import RunConfig
@@ -73,7 +75,7 @@ def _measure(arguments: argparse.Namespace) -> str:
     def peak(features: dict) -> int:
         batch = parts.model.prepare(features, arguments.problem)
         memory.reset_peak()
-        draw = updates.Draw(arguments.problem, [batch])
+        draw = step_values.Draw(arguments.problem, [batch])
         outputs, _ = trainer.step([draw], 1e-3, (0, 1))
         float(outputs[0].loss)
         return memory.peak_bytes()

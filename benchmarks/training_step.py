@@ -98,7 +98,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     import tensorflow as tf
 
     from benchmarks import operation_counts
-    from t2t_mm.training import memory, optimizers, updates
+    from t2t_mm.training import memory, optimizers, step_values, updates
 
     registry.import_registrations()
     registry.import_models()
@@ -109,7 +109,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     batch = model.prepare(make_batch(case.task), _PROBLEM)
 
     def step(number: int) -> None:
-        draw = updates.Draw(_PROBLEM, [batch])
+        draw = step_values.Draw(_PROBLEM, [batch])
         outputs, update = maker.step([draw], 1e-5, (1, number))
         if not update.applied.numpy():
             raise ValueError(f"Step {number} gave {outputs[0].loss}: no finite loss.")

@@ -7,10 +7,9 @@ import tensorflow as tf
 
 from t2t_mm import model as model_lib
 from t2t_mm.data.bucketing import Bucket
-from t2t_mm.training import batch_shapes, checkpoint, sources, updates
+from t2t_mm.training import batch_shapes, checkpoint, sources
 from t2t_mm.training import distribution as distribution_lib
-
-Features = Mapping[str, tf.Tensor]
+from t2t_mm.training.step_values import Draw, Features
 
 
 class Kind(NamedTuple):
@@ -54,7 +53,7 @@ class Feed:
         self._has_static_shapes = has_static_shapes
         self._iterators: dict[str, Iterator[Features]] = {}
 
-    def draw(self, problem: str) -> updates.Draw:
+    def draw(self, problem: str) -> Draw:
         """Draws what a problem has in a step, and counts it."""
         self.open(problem)
         count = self._model.hparams.batches_per_update
@@ -83,7 +82,7 @@ class Feed:
         batches = self._sources[problem].batches
         return Kind(problem, batches.bucket(counts.batches - 1))
 
-    def draw_in_graph(self, kind: Kind) -> updates.Draw:
+    def draw_in_graph(self, kind: Kind) -> Draw:
         """Draws the next batch of an open problem each time that a graph runs.
 
         Args:
@@ -106,8 +105,8 @@ class Feed:
     def _next_batch(self, problem: str) -> Features:
         return self._model.prepare(next(self._iterators[problem]), problem)
 
-    def _draw(self, problem: str, batches: list[Features]) -> updates.Draw:
-        return updates.Draw(problem, batches, self._sources[problem].loss_weight)
+    def _draw(self, problem: str, batches: list[Features]) -> Draw:
+        return Draw(problem, batches, self._sources[problem].loss_weight)
 
 
 def _with_shapes(

@@ -7,7 +7,7 @@ from typing import Any
 
 from absl import logging
 
-from t2t_mm.training import checkpoint, live_table, updates
+from t2t_mm.training import checkpoint, live_table, step_values
 
 _LIVE_SECONDS = 1.0  # between two updates of the line on a terminal
 
@@ -39,16 +39,16 @@ class Progress:
         self._problems = problems
         self._last_step = last_step
         self._max_skipped_steps = max_skipped_steps
-        self._pending: list[tuple[int, str, updates.StepOutput]] = []
+        self._pending: list[tuple[int, str, step_values.StepOutput]] = []
         self._start_step, self._start_time = state.step, time.monotonic()
         self._flushed_step = state.step
-        self.latest_updates: dict[str, updates.UpdateOutput] = {}
+        self.latest_updates: dict[str, step_values.UpdateOutput] = {}
         self._live = live_table.LiveTable()
         self._live_time = 0.0
         self._steps_per_second = 0.0
         self._means: dict[str, dict[str, Any]] = {}
 
-    def add(self, step: int, problem: str, output: updates.StepOutput) -> None:
+    def add(self, step: int, problem: str, output: step_values.StepOutput) -> None:
         """Notes the output of a step, without waiting for it to be computed."""
         self._pending.append((step, problem, output))
         now = time.monotonic()
@@ -111,7 +111,7 @@ class Progress:
             for name in [*sums, *sorted(skipped)]
         }
 
-    def _note_seen(self, problem: str, batch: updates.BatchOutput) -> None:
+    def _note_seen(self, problem: str, batch: step_values.BatchOutput) -> None:
         counts = self._state.counts[problem]
         counts.steps += 1
         counts.examples += int(batch.examples)

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from t2t_mm.training import feed as feed_lib
 from t2t_mm.training import updates as updates_lib
-from t2t_mm.training.updates import StepOutput
+from t2t_mm.training.step_values import BatchOutput, StepOutput, UpdateOutput
 
 
 class StepLoop:
@@ -104,10 +104,8 @@ class StepLoop:
             return tf.TensorArray(dtype, count, element_shape=shape)
 
         return StepOutput(
-            updates_lib.BatchOutput(
-                *(make(tf.float32) for _ in updates_lib.BatchOutput._fields)
-            ),
-            updates_lib.UpdateOutput(
+            BatchOutput(*(make(tf.float32) for _ in BatchOutput._fields)),
+            UpdateOutput(
                 gradient_norm=make(tf.float32),
                 applied=make(tf.bool),
                 module_norms=make(tf.float32, [len(self._updates.modules.names)]),

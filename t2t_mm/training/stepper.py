@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from t2t_mm.training import checkpoint, feed, step_loop, updates
 from t2t_mm.training.parts import Parts
-from t2t_mm.training.updates import StepOutput
+from t2t_mm.training.step_values import StepOutput
 
 
 class Step(NamedTuple):

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from t2t_mm.features import Split
 from t2t_mm.training import history as history_lib
 from t2t_mm.training import samples as samples_lib
+from t2t_mm.training import step_values
 from t2t_mm.training import updates as updates_lib
 from t2t_mm.training.run_config import RunConfig
 
@@ -33,7 +34,7 @@ class Summaries:
         self._config = config
 
     def write_gradient_norms(
-        self, step: int, latest: Mapping[str, updates_lib.UpdateOutput]
+        self, step: int, latest: Mapping[str, step_values.UpdateOutput]
     ) -> None:
         """Writes the norms of gradients by module.
 

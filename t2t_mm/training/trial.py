@@ -10,7 +10,7 @@ import tensorflow as tf
 from absl import logging
 
 from t2t_mm.features import Split
-from t2t_mm.training import memory, preflight, updates
+from t2t_mm.training import memory, preflight, step_values, updates
 from t2t_mm.training.parts import Parts
 
 
@@ -54,7 +54,7 @@ def _try_step(parts: Parts, trainer: updates.Updates, row: preflight.Row) -> int
     hparams = parts.model.hparams
     example = parts.batches[row.problem].example_batch(row.bucket)
     batch = parts.model.prepare(example, row.problem)
-    draw = updates.Draw(row.problem, [batch] * hparams.batches_per_update)
+    draw = step_values.Draw(row.problem, [batch] * hparams.batches_per_update)
     try:
         outputs, update = trainer.step(
             [draw] * hparams.problems_per_update,

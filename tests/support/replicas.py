@@ -6,7 +6,7 @@ import tensorflow as tf
 import tiny_models
 from t2t_mm import averaging
 from t2t_mm import model as model_lib
-from t2t_mm.training import optimizers, strategies, updates
+from t2t_mm.training import optimizers, step_values, strategies, updates
 
 CALM = dict(dropout=0.0, attention_dropout=0.0, relu_dropout=0.0)
 
@@ -65,7 +65,7 @@ class Run:
 
     def draw(self, problem, *batches):
         """Returns a draw of whole batches; its loss counts 0.7."""
-        return updates.Draw(
+        return step_values.Draw(
             problem, [self.deal_out(problem, batch) for batch in batches], 0.7
         )
 

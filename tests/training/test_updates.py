@@ -5,7 +5,7 @@ import tensorflow as tf
 import tiny_models
 from t2t_mm import averaging
 from t2t_mm.layers import initializers
-from t2t_mm.training import optimizers, updates
+from t2t_mm.training import optimizers, step_values, updates
 
 TEXT, CLASS = "text_to_text", "text_to_class"
 PLAIN = dict(  # plain descent: an update is the gradient
@@ -43,7 +43,7 @@ class _Setting:
 
     def draw(self, problem, *batches, **settings):
         prepared = [self.model.prepare(batch, problem) for batch in batches]
-        return updates.Draw(problem, prepared, **settings)
+        return step_values.Draw(problem, prepared, **settings)
 
     def _all_variables(self):
         modules = (self.model, self.optimizer, self.average)
