@@ -55,17 +55,16 @@ class UsedExperts(NamedTuple):
 
     def run(self) -> tf.Tensor:
         """Returns the weighted sum of the chosen, `[positions, hidden_size]`."""
-        first, second = self.kernels
         dtype = self.rows.dtype
         # The chosen in front, in their order.
         order = tf.argsort(tf.cast(~self._is_used(), tf.int32), stable=True)
         count = self._count()
 
         def add(turn: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            expert = order[turn]
-            hidden = self.activate(tf.matmul(self.rows, tf.cast(first[expert], dtype)))
-            outputs = tf.matmul(hidden, tf.cast(second[expert], dtype))
-            return turn + 1, total + outputs * self.gates[expert][:, None]
+            expert = tf.gather(order, turn)
+            one, other = (tf.cast(tf.gather(k, expert), dtype) for k in self.kernels)
+            outputs = tf.matmul(self.activate(tf.matmul(self.rows, one)), other)
+            return turn + 1, total + outputs * tf.gather(self.gates, expert)[:, None]
 
         start = (tf.constant(0), tf.zeros_like(self.rows))
         return tf.while_loop(lambda turn, _: turn < count, add, start)[1]

@@ -1,3 +1,6 @@
+import collections
+import re
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -82,3 +85,25 @@ def test_what_xla_cannot_compile_is_searched_without_it():
 
     assert found.ids.shape == [ROWS, 1, 1]
     assert search.num_programs == 0
+
+
+@pytest.mark.parametrize("hparams_set", ["multimodel_tiny", "multimodel_t2t_tiny"])
+def test_a_program_takes_what_it_is_given_as_parameters(hparams_set):
+    """XLA compiles anew for every batch if a shape or place depends on its numbers."""
+    model = tiny_models.make_model(hparams_set)
+    search, (features, is_filler) = _search(
+        model, "text_to_text", jit_compile=True, extra_length=1
+    )
+    search(features, is_filler)
+    (program,) = search._programs.values()
+    encoded = search._encode(features)
+    space = {"target_space_id": features["target_space_id"]}
+
+    lowered = program.experimental_get_compiler_ir(space, encoded, is_filler)
+    text = lowered(stage="hlo")
+
+    entry = text.partition("ENTRY")[2]
+    parameters = re.findall(r"(%\S+) = f32\S+ parameter\(", entry)
+    assert len(parameters) > 20
+    uses = collections.Counter(re.findall(r"%[\w.]+", entry))
+    assert [name for name in parameters if uses[name] == 1] == []
