@@ -5,7 +5,7 @@
     python -m benchmarks.decoding --first_output=transformer_tiny
 
 All sides of a case produce the same number of ids with the same random weights and the
-same inputs, in turns in one process:
+same inputs, other ones in each call, in turns in one process:
 
     greedy, beam    the search of t2t-decoder, compiled by XLA for the shape
     greedy_plain, beam_plain
@@ -23,12 +23,13 @@ all positions choose the same experts, as when Tensor2Tensor was measured;
 
 import argparse
 import functools
+import itertools
 import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
@@ -41,6 +42,7 @@ from t2t_mm.model import Model
 
 SIDES = ("greedy", "greedy_plain", "beam", "beam_plain", "uncached")
 _INPUT_LENGTH = 32
+_BATCHES = 4  # that take turns: a program must not be compiled for one alone
 
 Decode = Callable[[dict[str, tf.Tensor]], tf.Tensor]
 
@@ -115,12 +117,17 @@ def measure_case(
     """Returns a row for each side."""
     case = CASES[name]
     model = decoding_cases.make_model(case, spread_gates=arguments.spread_gates)
-    features = decoding_cases.make_features(
-        model, case.vocab_size, arguments.batch, _INPUT_LENGTH
-    )
+    batches = [
+        decoding_cases.make_features(
+            model, case.vocab_size, arguments.batch, _INPUT_LENGTH, seed=seed
+        )
+        for seed in range(_BATCHES)
+    ]
     sides = {
         side: functools.partial(
-            _fetch, make_side(model, side, length, arguments.beam_size), features
+            _fetch,
+            make_side(model, side, length, arguments.beam_size),
+            itertools.cycle(batches),
         )
         for side in arguments.sides.split(",")
     }
@@ -148,15 +155,15 @@ def measure_case(
                 "position_ms": measure.rounded(1e3 * timing.median / length),
                 "spread_percent": timing.figures()["spread_percent"],
                 "first_call_s": measure.rounded(first[side].median),
-                "cache_mb": cache_bytes(model, features, length) / 1e6,
+                "cache_mb": cache_bytes(model, batches[0], length) / 1e6,
                 "cache_mb_computed": computed / 1e6,
             }
         )
     return rows
 
 
-def _fetch(decode: Decode, features: dict[str, tf.Tensor]) -> None:
-    decode(features).numpy()
+def _fetch(decode: Decode, batches: Iterator[dict[str, tf.Tensor]]) -> None:
+    decode(next(batches)).numpy()
 
 
 _FIRST_OUTPUT = """

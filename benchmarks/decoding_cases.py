@@ -99,10 +99,10 @@ def make_model(case: Case, *, spread_gates: bool) -> Model:
 
 
 def make_features(
-    model: Model, vocab_size: int, batch: int, length: int
+    model: Model, vocab_size: int, batch: int, length: int, *, seed: int = 0
 ) -> dict[str, tf.Tensor]:
     """Returns random inputs, all of the same length."""
-    ids = np.random.default_rng(0).integers(2, vocab_size, (batch, length))
+    ids = np.random.default_rng(seed).integers(2, vocab_size, (batch, length))
     lengths = tf.fill([batch], length)
     return model.prepare(
         {"inputs": tf.constant(ids, tf.int32), "inputs_length": lengths}, PROBLEM
