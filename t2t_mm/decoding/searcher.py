@@ -9,7 +9,7 @@ import tensorflow as tf
 from t2t_mm import model as model_lib
 from t2t_mm.decoding import beam, constraints, sampling, sequential, steps
 from t2t_mm.decoding.decode_config import DecodeConfig
-from t2t_mm.layers import compilation
+from t2t_mm.layers import casting, compilation
 from t2t_mm.modality import Embedded
 
 Features = Mapping[str, tf.Tensor]
@@ -178,9 +178,10 @@ class Searcher:
         max_lengths = self._max_lengths(features, lengths)
         room = self._room(features, encoded[0], max_lengths)
         step, state = self._step(features, encoded, lengths, max_lengths, room)
-        if self._config.beam_size > 1:
-            return self._beam_search(step, state, is_filler, max_lengths, room)
-        return self._extend(features, step, state, is_filler, max_lengths, room)
+        with casting.before_loops():
+            if self._config.beam_size > 1:
+                return self._beam_search(step, state, is_filler, max_lengths, room)
+            return self._extend(features, step, state, is_filler, max_lengths, room)
 
     def _given_lengths(self, features: Features, encoded: Embedded) -> tf.Tensor:
         """Returns the length of the encoded input or the prompt, `[batch]` int32."""

@@ -9,7 +9,10 @@ import contextlib
 import contextvars
 from collections.abc import Iterator
 
+import tensorflow as tf
+
 _FOR_XLA: contextvars.ContextVar[bool] = contextvars.ContextVar("xla", default=False)
+_PLATFORM: contextvars.ContextVar[str] = contextvars.ContextVar("platform", default="")
 _FOR_SIZES: contextvars.ContextVar[bool] = contextvars.ContextVar("size", default=False)
 
 
@@ -26,6 +29,29 @@ def tracing_for_xla(enabled: bool = True) -> Iterator[None]:
 def is_for_xla() -> bool:
     """Returns whether layers should choose their form for XLA."""
     return _FOR_XLA.get()
+
+
+@contextlib.contextmanager
+def compiling_elsewhere(platform: str) -> Iterator[None]:
+    """Says where the program will run, if not on a device that TensorFlow sees here.
+
+    Args:
+      platform: "CPU", "GPU" or "TPU".
+    """
+    token = _PLATFORM.set(platform)
+    try:
+        yield
+    finally:
+        _PLATFORM.reset(token)
+
+
+def is_for_accelerator() -> bool:
+    """Returns whether layers should choose their form for XLA on a GPU or TPU."""
+    if not is_for_xla():
+        return False
+    if platform := _PLATFORM.get():
+        return platform != "CPU"
+    return any(tf.config.list_logical_devices(kind) for kind in ("GPU", "TPU"))
 
 
 @contextlib.contextmanager

@@ -9,7 +9,14 @@ import math
 import tensorflow as tf
 
 from t2t_mm.layers import cache as caches
-from t2t_mm.layers import compilation, core, custom_gradient, initializers, randomness
+from t2t_mm.layers import (
+    casting,
+    compilation,
+    core,
+    custom_gradient,
+    initializers,
+    randomness,
+)
 
 
 def depthwise_conv_sequence(
@@ -87,12 +94,14 @@ def depthwise_by_shifts(
     """Sums shifted copies; XLA:CPU fuses this and is far slower on convolution ops."""
     kernel_size = kernel.shape[0]
     span = (kernel_size - 1) * dilation_rate
+    for_accelerator = compilation.is_for_accelerator()
 
     @custom_gradient.custom_gradient
     def convolve(x: tf.Tensor, taps: tf.Tensor) -> tuple[tf.Tensor, object]:
         length = x.shape[1] - span
         starts = [tap * dilation_rate for tap in range(kernel_size)]
-        y = tf.add_n([x[:, s : s + length] * taps[i] for i, s in enumerate(starts)])
+        windows = [x[:, s : s + length] for s in starts]
+        y = tf.add_n([window * taps[i] for i, window in enumerate(windows)])
 
         def gradient(dy: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             wide = tf.pad(dy, [[0, 0], [span, span], [0, 0]])
@@ -103,8 +112,12 @@ def depthwise_by_shifts(
                     for i, s in enumerate(starts)
                 ]
             )
-            dtaps = [tf.reduce_sum(x[:, s : s + length] * dy, [0, 1]) for s in starts]
-            return dx, tf.stack(dtaps)
+            if for_accelerator:
+                # For 15 taps of [64, 128, 512] in bfloat16, forward and backward, an
+                # H100 takes 0.15 ms like this, and 0.45 to 0.78 ms with a sum for each
+                # tap. On a CPU it is the other way round.
+                return dx, tf.reduce_sum(tf.stack(windows) * dy, [1, 2])
+            return dx, tf.stack([tf.reduce_sum(w * dy, [0, 1]) for w in windows])
 
         return y, gradient
 
@@ -166,7 +179,7 @@ class SeparableConv(tf.Module):
           cache: `[batch, cache_length, input_size]`, see `ConvStep.step`.
           position: `[]` int32, where the newest position is.
         """
-        kernel = tf.cast(self.depthwise_kernel, cache.dtype)
+        kernel = casting.cast_weights(self.depthwise_kernel, cache.dtype)
         if self._dilation_rate == 1:
             # Turning the kernel moves less than bringing the past into order.
             size = kernel.shape[0]
@@ -177,7 +190,7 @@ class SeparableConv(tf.Module):
         return self._mix(tf.reduce_sum(taps * kernel, axis=1))
 
     def _mix(self, x: tf.Tensor) -> tf.Tensor:
-        kernel = tf.convert_to_tensor(self.pointwise_kernel)
+        kernel = casting.cast_weights(self.pointwise_kernel, x.dtype)
         if self._groups == 1:
             # Not `kernel[0]`: its gradient copies that of the product.
             return core.matmul_last_axis(x, tf.squeeze(kernel, 0))
@@ -236,7 +249,7 @@ class GroupedConv(tf.Module):
 
     def _from_taps(self, taps: tf.Tensor) -> tf.Tensor:
         """Maps `[..., kernel_size, input_size]` to `[..., output_size]`."""
-        kernel = tf.cast(self.kernel, taps.dtype)
+        kernel = casting.cast_weights(self.kernel, taps.dtype)
         # [groups, kernel_size, in, out] -> [groups, kernel_size * in, out]
         flat = tf.reshape(kernel, [self._groups, -1, kernel.shape[3]])
         parts = []

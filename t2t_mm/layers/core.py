@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from t2t_mm.layers import compilation, custom_gradient, initializers
+from t2t_mm.layers import casting, compilation, custom_gradient, initializers
 
 LAYER_NORM_EPSILON = 1e-6
 
@@ -14,10 +14,10 @@ def matmul_last_axis(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     shared matrix would hold a copy of that matrix for every row.
     """
     if x.shape.rank == 2:
-        return tf.matmul(x, tf.cast(kernel, x.dtype))
+        return tf.matmul(x, casting.cast_weights(kernel, x.dtype))
     inputs, outputs = kernel.shape
     flat = tf.reshape(x, [-1, inputs])
-    product = tf.matmul(flat, tf.cast(kernel, x.dtype))
+    product = tf.matmul(flat, casting.cast_weights(kernel, x.dtype))
     # [rows, outputs] -> [..., outputs]; a sum takes three operations, where cutting the
     # last axis off and putting another on takes eight, in every product of a graph.
     grown = [0] * (x.shape.rank - 1) + [outputs - inputs]
@@ -49,7 +49,7 @@ class Dense(tf.Module):
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         """Maps `[..., input_size]` to `[..., output_size]`."""
         y = matmul_last_axis(x, self.kernel)
-        return y if self.bias is None else y + tf.cast(self.bias, x.dtype)
+        return y if self.bias is None else y + casting.cast_weights(self.bias, x.dtype)
 
 
 class LayerNorm(tf.Module):

@@ -295,7 +295,7 @@ class MixtureOfExperts(tf.Module):
         return used_experts.UsedExperts(
             rows,
             tf.cast(gates * self._scale, rows.dtype),
-            self._kernels(),
+            (self.kernel_0, self.kernel_1),
             lambda hidden: feed_forward.activate(hidden, self._activation),
         )
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from t2t_mm.layers import compilation, routing
+from t2t_mm.layers import casting, compilation, routing
 
 # Under XLA an expert's weights are copied first, which costs as much as the product.
 _XLA_COST = 2
@@ -40,7 +40,7 @@ class UsedExperts(NamedTuple):
 
     rows: tf.Tensor
     gates: tf.Tensor
-    kernels: tuple[tf.Tensor, tf.Tensor]
+    kernels: tuple[tf.Variable, tf.Variable]
     activate: Callable[[tf.Tensor], tf.Tensor]
 
     def are_few(self, rows_of_table: tf.Tensor) -> tf.Tensor:
@@ -56,13 +56,14 @@ class UsedExperts(NamedTuple):
     def run(self) -> tf.Tensor:
         """Returns the weighted sum of the chosen, `[positions, hidden_size]`."""
         dtype = self.rows.dtype
+        kernels = [casting.cast_before_loop(k, dtype) for k in self.kernels]
         # The chosen in front, in their order.
         order = tf.argsort(tf.cast(~self._is_used(), tf.int32), stable=True)
         count = self._count()
 
         def add(turn: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             expert = tf.gather(order, turn)
-            one, other = (tf.cast(tf.gather(k, expert), dtype) for k in self.kernels)
+            one, other = (tf.cast(tf.gather(k, expert), dtype) for k in kernels)
             outputs = tf.matmul(self.activate(tf.matmul(self.rows, one)), other)
             return turn + 1, total + outputs * tf.gather(self.gates, expert)[:, None]
 
@@ -74,7 +75,8 @@ class UsedExperts(NamedTuple):
 
         XLA would copy an expert's weights for every table of rows that it gives it.
         """
-        first, second = (tf.cast(kernel, self.rows.dtype) for kernel in self.kernels)
+        dtype = self.rows.dtype
+        first, second = (casting.cast_weights(k, dtype) for k in self.kernels)
         num_experts, filter_size, hidden_size = second.shape
         shape = tf.concat([[num_experts], tf.shape(self.rows)], 0)
         tables = tf.broadcast_to(self.rows[None], shape)

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from t2t_mm import hparam, modality, registry
 from t2t_mm.features import PAD_ID, FeatureSpec
-from t2t_mm.layers import core, initializers, randomness
+from t2t_mm.layers import casting, core, initializers, randomness
 
 
 @registry.register_modality("symbol")
@@ -45,7 +45,8 @@ class SymbolModality(modality.Modality):
     def _table(self, use: str, dtype: tf.DType) -> tf.Tensor:
         """Returns the table for "input", "target" or "softmax"."""
         shared = self.hparams.shared_embedding_and_softmax_weights
-        return tf.cast(self._tables["shared" if shared else use], dtype)
+        table = self._tables["shared" if shared else use]
+        return casting.cast_weights(table, dtype)
 
     def _embed(self, use: str, ids: tf.Tensor) -> tf.Tensor:
         dtype = tf.as_dtype(self.hparams.activation_dtype)

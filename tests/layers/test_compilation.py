@@ -19,3 +19,18 @@ def test_an_error_inside_the_context_ends_it():
         raise KeyError
 
     assert not compilation.is_for_xla()
+
+
+def test_a_cpu_is_no_accelerator():
+    with compilation.tracing_for_xla():
+        assert not compilation.is_for_accelerator()
+
+
+@pytest.mark.parametrize(
+    ("platform", "expected"), [("CPU", False), ("GPU", True), ("TPU", True)]
+)
+def test_layers_choose_their_form_for_where_the_program_will_run(platform, expected):
+    with compilation.compiling_elsewhere(platform):
+        assert not compilation.is_for_accelerator()
+        with compilation.tracing_for_xla():
+            assert compilation.is_for_accelerator() == expected

@@ -16,7 +16,7 @@ SEQUENCE_CASES = [
     (3, 8, True),
     (15, 8, False),
 ]
-FORMS = ["default", "for_xla", "compiled"]
+FORMS = ["default", "for_xla", "compiled", "accelerator"]
 
 
 def _random(*shape, seed=0):
@@ -27,9 +27,13 @@ def _in_form(function, form):
     """Returns `function` as it computes op by op, or as XLA sees it, or under XLA."""
     if form == "default":
         return function
+    platform = "GPU" if form == "accelerator" else "CPU"
 
     def for_xla(*arguments):
-        with compilation.tracing_for_xla():
+        with (
+            compilation.tracing_for_xla(),
+            compilation.compiling_elsewhere(platform),
+        ):
             return function(*arguments)
 
     return tf.function(for_xla, jit_compile=True) if form == "compiled" else for_xla
