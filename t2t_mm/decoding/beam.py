@@ -14,6 +14,7 @@ import tensorflow as tf
 from t2t_mm.decoding import steps
 from t2t_mm.decoding.steps import State, StepFunction
 from t2t_mm.features import EOS_ID, PAD_ID
+from t2t_mm.layers import cache as caches
 
 NO_SCORE = -1e7  # of what is not there
 _PART = 128  # values of which the largest is looked for at once
@@ -83,18 +84,32 @@ def search(
     none = tf.fill([batch, beam_size], NO_SCORE)
     first = tf.concat([tf.zeros([batch, 1]), none[:, 1:]], 1)  # beams are the same yet
 
+    own_rows = tf.range(batch * beam_size)[:, None]
+
     def goes_on(
-        position: tf.Tensor, done: tf.Tensor, sets: _Sets, state: State
+        position: tf.Tensor,
+        done: tf.Tensor,
+        sets: _Sets,
+        state: State,
+        writers: tf.Tensor,
     ) -> tf.Tensor:
-        del sets, state
+        del sets, state, writers
         return (position < longest) & ~tf.reduce_all(done)
 
     def body(
-        position: tf.Tensor, done: tf.Tensor, sets: _Sets, state: State
-    ) -> tuple[tf.Tensor, tf.Tensor, _Sets, State]:
+        position: tf.Tensor,
+        done: tf.Tensor,
+        sets: _Sets,
+        state: State,
+        writers: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor, _Sets, State, tf.Tensor]:
         last = tf.gather(sets.alive_ids, tf.maximum(position - 1, 0), axis=2)
         last = tf.where(position == 0, PAD_ID, last)
-        scores, next_state = step_function(tf.reshape(last, [-1]), state, position)
+        # [batch * beam, room]: the newest position is written by the row itself.
+        writers = tf.where(tf.range(room) == position, own_rows, writers)
+        lineage = caches.Lineage(writers)
+        with caches.following(lineage):
+            scores, next_state = step_function(tf.reshape(last, [-1]), state, position)
         grown, parents = _grow(sets, scores, position, beam_size, alpha)
         sets = _Sets(*map(lambda old, new: _where(done, old, new), sets, grown))
         # The likeliest that can still come: an end right after what is alive, or late.
@@ -103,9 +118,12 @@ def search(
         bound = best / length_penalty(length, alpha)
         done |= _is_settled(sets, bound, stop_early)
         done |= position + 1 >= max_lengths
-        return position + 1, done, sets, _reorder(state, next_state, parents)
+        # [batch, beam] -> [batch * beam]
+        rows = tf.reshape(parents + beam_size * tf.range(batch)[:, None], [-1])
+        next_state = _reorder(state, next_state, rows, lineage)
+        return position + 1, done, sets, next_state, tf.gather(writers, rows)
 
-    _, _, sets, _ = tf.while_loop(
+    _, _, sets, _, _ = tf.while_loop(
         goes_on,
         body,
         (
@@ -113,6 +131,7 @@ def search(
             is_filler,
             _Sets(empty, first, empty, none),
             steps.repeat_rows(initial_state, beam_size),
+            tf.zeros([batch * beam_size, room], tf.int32),
         ),
     )
     has_ended = tf.reduce_max(sets.finished_scores, 1) > NO_SCORE
@@ -191,17 +210,16 @@ def _is_settled(sets: _Sets, bound: tf.Tensor, stop_early: bool) -> tf.Tensor:
     return reduce(sets.finished_scores, 1) > bound
 
 
-def _reorder(old: State, new: State, parents: tf.Tensor) -> State:
-    """Gives every beam the state of its parent.
+def _reorder(old: State, new: State, rows: tf.Tensor, lineage: caches.Lineage) -> State:
+    """Gives every beam the state of its parent, which was in `rows` `[batch * beam]`.
 
     What a step hands on as it is, such as the keys of the inputs, is the same for all
-    beams of an input, and is left alone.
+    beams of an input, and is left alone. So is what is read by lineage.
     """
-    batch, beam_size = tf.unstack(tf.shape(parents))
-    rows = tf.reshape(parents + beam_size * tf.range(batch)[:, None], [-1])
 
     def gather(before: tf.Tensor, after: tf.Tensor) -> tf.Tensor:
-        return after if after is before else tf.gather(after, rows)
+        stays = after is before or lineage.covers(after)
+        return after if stays else tf.gather(after, rows)
 
     return tf.nest.map_structure(gather, old, new)
 

@@ -180,13 +180,15 @@ class SeparableConv(tf.Module):
           position: `[]` int32, where the newest position is.
         """
         kernel = casting.cast_weights(self.depthwise_kernel, cache.dtype)
-        if self._dilation_rate == 1:
+        size = kernel.shape[0]
+        if self._dilation_rate == 1 and not caches.has_lineage():
             # Turning the kernel moves less than bringing the past into order.
-            size = kernel.shape[0]
             order = (tf.constant([*range(-1, size - 1)]) - position) % size
             kernel = tf.gather(kernel, order)
             return self._mix(tf.reduce_sum(cache * kernel, axis=1))
-        taps = _past_taps(cache, position, self._dilation_rate)
+        span = (size - 1) * self._dilation_rate
+        distances = range(span, -1, -self._dilation_rate)
+        taps = caches.read_ring(cache, position, distances)
         return self._mix(tf.reduce_sum(taps * kernel, axis=1))
 
     def _mix(self, x: tf.Tensor) -> tf.Tensor:
@@ -245,7 +247,8 @@ class GroupedConv(tf.Module):
 
     def step(self, cache: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
         """Maps the newest position; see `SeparableConv.step`."""
-        return self._from_taps(_past_taps(cache, position, 1))
+        distances = range(self._kernel_size - 1, -1, -1)
+        return self._from_taps(caches.read_ring(cache, position, distances))
 
     def _from_taps(self, taps: tf.Tensor) -> tf.Tensor:
         """Maps `[..., kernel_size, input_size]` to `[..., output_size]`."""
@@ -261,13 +264,6 @@ class GroupedConv(tf.Module):
             )
             parts.append(core.matmul_last_axis(window, flat[j]))
         return self.mix(tf.concat(parts, -1))
-
-
-def _past_taps(cache: tf.Tensor, position: tf.Tensor, dilation_rate: int) -> tf.Tensor:
-    """Returns `[batch, kernel_size, input_size]`, what a kernel sees, in order."""
-    length = cache.shape[1]
-    distances = tf.range(length - 1, -1, -dilation_rate)
-    return tf.gather(cache, (position - distances) % length, axis=1)
 
 
 def _check_groups(groups: int, input_size: int, output_size: int) -> None:
@@ -370,8 +366,7 @@ class ConvStep(tf.Module):
 
         Args:
           x: `[batch, input_size]`, the new position.
-          cache: `[batch, cache_length, input_size]`, the positions before it; position
-            p is at p modulo `cache_length`, so that none has to move.
+          cache: a ring `[batch, cache_length, input_size]` of the positions before it.
           position: `[]` int32, where the new position is.
 
         Returns:
@@ -379,6 +374,5 @@ class ConvStep(tf.Module):
         """
         # Written before it is read, so that the old cache is not needed any more: XLA
         # would copy each of them twice in every step.
-        x = tf.expand_dims(tf.nn.relu(x), 1)
-        cache = caches.write(cache, x, position % self.cache_length, axis=1)
+        cache = caches.write_ring(cache, tf.nn.relu(x), position)
         return self.layer_norm(self.conv.step(cache, position)), cache

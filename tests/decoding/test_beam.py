@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from t2t_mm.decoding import beam, steps
 from t2t_mm.features import EOS_ID
+from t2t_mm.layers import cache as caches
 
 
 def _search(step, *, batch=1, state=None, max_lengths=None, length=3, **options):
@@ -174,6 +175,31 @@ def test_states_go_with_their_beams_and_what_is_unchanged_is_not_copied():
     ended_last = [tuple(row[:4]) for row in ids.reshape(-1, 5) if row[4] == EOS_ID]
     assert ended_last
     assert rows.issuperset(ended_last)
+
+
+def test_a_ring_stays_in_place_and_is_read_by_lineage():
+    """Beams see the ids that led to them though the ring holds them where they were."""
+    length, vocab_size = 8, 6
+    shape = [length, vocab_size, vocab_size]
+    table = 2 * np.random.default_rng(3).normal(size=shape).astype(np.float32)
+    table[:, :, EOS_ID] = -9.0
+    table = tf.nn.log_softmax(table)
+    seen = []
+
+    def step(ids, state, position):
+        so_far = tf.concat([state["ids"][:, 1:], ids[:, None]], 1)
+        new = tf.cast(ids[:, None], tf.float32)
+        ring = caches.write_ring(state["ring"], new, position)
+        read = caches.read_ring(ring, position, range(length - 1, -1, -1))
+        seen.append((so_far, read[:, :, 0]))
+        return tf.gather(table[position], ids), state | {"ids": so_far, "ring": ring}
+
+    state = {"ids": tf.zeros([2, length], tf.int32), "ring": tf.zeros([2, length, 1])}
+    _search(step, batch=2, state=state, length=length, beam_size=3)
+
+    assert len(seen) == length
+    for so_far, read in seen:
+        np.testing.assert_array_equal(read, so_far)
 
 
 def test_every_input_has_its_own_largest_length():
