@@ -42,7 +42,6 @@ from benchmarks import accelerator_arrays
 _GROUPS = 5  # of calls that are timed
 _PROFILED_CALLS = 3
 _COMPARED_CALLS = 3  # with those of another machine, and with one another
-_TYPES = {"float32": 4, "bfloat16": 2, "int32": 4, "int64": 8, "uint8": 1, "bool": 1}
 _HEADINGS = (
     f"{'case':<26}{'compile s':>10}{'ms':>9}{'spread':>8}{'busy ms':>9}{'tokens/s':>12}"
     f"{'TFLOP':>8}{'TFLOP/s':>9}{'of peak':>9}{'GB':>7}{'repeats':>9}{'error':>10}"
@@ -50,11 +49,23 @@ _HEADINGS = (
 
 
 class Executable:
-    """A compiled program and the arrays that it is called with."""
+    """A compiled program.
 
-    def __init__(self, blob: bytes, arguments: Sequence[jax.Array]) -> None:
+    Attributes:
+      text: of the program, in StableHLO.
+      optimised: the same as XLA made it.
+      arguments: what it is called with; what it changes changes here.
+    """
+
+    def __init__(self, blob: bytes) -> None:
         """Compiles an HLO module for the first device."""
-        from jax._src.lib import _jax, xla_client
+        try:
+            from jax._src.lib import _jax, xla_client
+        except ImportError as error:
+            raise ImportError(
+                f"JAX {jax.__version__} has no `_jax` and `xla_client` in `jax._src."
+                "lib`; this was written for JAX 0.11."
+            ) from error
 
         device = jax.devices()[0]
         computation = xla_client.XlaComputation(blob)
@@ -67,14 +78,21 @@ class Executable:
             self.text, xla_client.DeviceList((device,)), xla_client.CompileOptions()
         )
         self.optimised = self._loaded.hlo_modules()[0].to_string()
-        self.memory = self._loaded.get_compiled_memory_stats()
-        self.arguments = list(arguments)
+        self.arguments: list[jax.Array] = []
         header = self.optimised.partition("entry_computation_layout")[0]
         # Output: parameter that it takes the place of.
         self._replaced = {
             int(output): int(parameter)
             for output, parameter in re.findall(r"\{(\d+)\}: \((\d+), \{\}", header)
         }
+
+    @property
+    def gigabytes(self) -> float:
+        """What arguments, results and everything between them take at most."""
+        memory = self._loaded.get_compiled_memory_stats()
+        together = memory.argument_size_in_bytes + memory.temp_size_in_bytes
+        in_place = memory.alias_size_in_bytes
+        return (together + memory.output_size_in_bytes - in_place) / 1e9
 
     def __call__(self) -> list[jax.Array]:
         """Runs it once; what it changes is changed for the next call."""
@@ -197,13 +215,37 @@ def error(given: dict[str, Any], expected: dict[str, Any]) -> float:
     return max(errors)
 
 
-def call(program: Executable, names: Sequence[str]) -> list[dict[str, np.ndarray]]:
-    """Returns what a program gives in its first calls, by name."""
+def first_calls(
+    program: Executable, facts: dict[str, Any]
+) -> list[dict[str, np.ndarray]]:
+    """Returns what a program gives when it begins with its arguments, by name."""
+    program.arguments = []  # their memory, before others are made
+    program.arguments = list(make_arguments(facts["parameters"]))
     given = []
     for _ in range(_COMPARED_CALLS):
         outputs = [np.asarray(x) for x in program()]
-        given.append(dict(zip(names, outputs, strict=True)))
+        given.append(dict(zip(facts["outputs"], outputs, strict=True)))
     return given
+
+
+def compare(program: Executable, facts: dict[str, Any]) -> dict[str, Any]:
+    """Returns how far a program is from itself and from another machine."""
+    given, again = (first_calls(program, facts) for _ in range(2))
+    figures: dict[str, Any] = {
+        "is_repeatable": all(
+            np.array_equal(one[name], other[name])
+            for one, other in zip(given, again, strict=True)
+            for name in one
+        ),
+        # None are expected of programs that were not run where they were written.
+        "errors": [
+            error(one, other)
+            for one, other in zip(given, facts["expected"], strict=False)
+        ],
+    }
+    if facts["kind"] != "search":
+        figures["losses"] = [float(one["loss"]) for one in given]
+    return figures
 
 
 def measure(
@@ -214,45 +256,22 @@ def measure(
         facts = json.load(file)
     with gzip.open(os.path.join(folder, f"{name}.hlo.gz")) as file:
         blob = file.read()
-    arguments = list(make_arguments(facts["parameters"]))
     start = time.perf_counter()
-    program = Executable(blob, arguments)
-    del arguments
-    figures = {key: facts[key] for key in ("case", "kind", "hparams", "tokens")}
-    figures["million_parameters"] = facts["million_parameters"]
-    figures["compile_seconds"] = time.perf_counter() - start
-    given = call(program, facts["outputs"])
-    program.arguments = []  # before the new ones are made
-    program.arguments = list(make_arguments(facts["parameters"]))
-    again = call(program, facts["outputs"])
-    figures["is_repeatable"] = all(
-        np.array_equal(one[name], other[name])
-        for one, other in zip(given, again, strict=True)
-        for name in one
-    )
-    pairs = zip(given, facts["expected"], strict=False)
-    figures["errors"] = [error(one, other) for one, other in pairs]
-    if facts["kind"] != "search":
-        figures["losses"] = [float(one["loss"]) for one in given]
+    program = Executable(blob)
+    taken = time.perf_counter() - start
+    known = ("case", "kind", "hparams", "tokens", "million_parameters")
+    figures = {key: facts[key] for key in known} | {"compile_seconds": taken}
+    figures |= compare(program, facts)
     median, spread = seconds_per_call(program, seconds)
-    figures |= {"seconds": median, "spread": spread}
+    figures |= {"seconds": median, "spread": spread, "gigabytes": program.gigabytes}
     figures["tokens_per_second"] = facts["tokens"] / median
-    memory = program.memory
-    figures["gigabytes"] = (
-        memory.argument_size_in_bytes
-        + memory.output_size_in_bytes
-        - memory.alias_size_in_bytes
-        + memory.temp_size_in_bytes
-    ) / 1e9
-    if facts["kind"] != "search":
+    if facts["kind"] != "search":  # the products of a loop are not counted
         dtype = "bfloat16" if "bfloat16" in facts["hparams"] else "float32"
         figures["teraflop"] = products(program.text) / 1e12
-        figures["share_of_peak"] = (
-            figures["teraflop"] / median / roofs[f"{dtype}_teraflops"]
-        )
+        speed = figures["teraflop"] / median
+        figures["share_of_peak"] = speed / roofs[f"{dtype}_teraflops"]
     kernels = kernel_seconds(program)
-    figures["busy_seconds"] = sum(kernels.values())
-    figures["kernels"] = len(kernels)
+    figures |= {"busy_seconds": sum(kernels.values()), "kernels": len(kernels)}
     if output:
         write_details(output, name, program, kernels)
     return figures

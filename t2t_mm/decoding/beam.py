@@ -221,6 +221,7 @@ def _reorder(old: State, new: State, rows: tf.Tensor, lineage: caches.Lineage) -
         stays = after is before or lineage.covers(after)
         return after if stays else tf.gather(after, rows)
 
+    lineage.check(tf.nest.flatten(new))
     return tf.nest.map_structure(gather, old, new)
 
 

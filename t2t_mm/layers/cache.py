@@ -41,6 +41,19 @@ class Lineage:
         """Returns whether a tensor is such a ring, whose rows must stay in place."""
         return any(state is ring for ring in self._rings)
 
+    def check(self, state: Sequence[tf.Tensor]) -> None:
+        """Sees that all rings are among the tensors of a state as they were written.
+
+        Raises:
+          ValueError: if one is not; it would be reordered, and read by lineage too.
+        """
+        missing = len(self._rings) - sum(map(self.covers, state))
+        if missing:
+            raise ValueError(
+                f"The new state of a step must hold every ring as `write_ring` gave "
+                f"it; {missing} of {len(self._rings)} are not there."
+            )
+
 
 _LINEAGE: contextvars.ContextVar[Lineage | None] = contextvars.ContextVar(
     "lineage", default=None

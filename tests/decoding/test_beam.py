@@ -202,6 +202,15 @@ def test_a_ring_stays_in_place_and_is_read_by_lineage():
         np.testing.assert_array_equal(read, so_far)
 
 
+def test_a_ring_that_a_step_copies_is_an_error():
+    def step(ids, state, position):
+        ring = caches.write_ring(state, tf.ones([2, 1]), position)
+        return tf.zeros([2, 4]), tf.identity(ring)
+
+    with pytest.raises(ValueError, match="1 of 1 are not there"):
+        _search(step, state=tf.zeros([1, 3, 1]))
+
+
 def test_every_input_has_its_own_largest_length():
     step = _by_position(5 * [4 * [[0.3, 0.0, 0.5, 0.2]]])
 
