@@ -327,8 +327,14 @@ def main() -> None:
     arguments = parser.parse_args()
     found = sorted(glob.glob(os.path.join(arguments.folder, "*.json")))
     names = [os.path.basename(path).removesuffix(".json") for path in found]
-    if arguments.cases:
-        names = arguments.cases.split(",")
+    wanted = arguments.cases.split(",") if arguments.cases else names
+    if not wanted or set(wanted) - set(names):
+        parser.error(
+            f"--cases must name programs in {arguments.folder}, which has "
+            f"{', '.join(names) or 'none'}; got {arguments.cases or 'no name'}. "
+            "Write them with benchmarks.accelerator_programs."
+        )
+    names = wanted
     jax.config.update("jax_enable_x64", True)  # counts of updates are int64
     is_gpu = jax.default_backend() == "gpu"
     roofs = roof(8192 if is_gpu else 1024, 2**30 if is_gpu else 2**24)

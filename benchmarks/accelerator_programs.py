@@ -248,6 +248,11 @@ def main() -> None:
     parser.add_argument("--cases", default=",".join(CASES))
     parser.add_argument("--steps", type=int, default=3, help="that are run here")
     arguments = parser.parse_args()
+    if unknown := set(arguments.cases.split(",")) - set(CASES):
+        parser.error(
+            f"--cases must name some of {', '.join(CASES)}; got "
+            f"{', '.join(sorted(unknown))}."
+        )
     registry.import_registrations()
     registry.import_models()
     os.makedirs(arguments.folder, exist_ok=True)
