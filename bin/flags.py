@@ -106,17 +106,6 @@ def define_wait_minutes(values: flags.FlagValues, awaited: str) -> None:
     )
 
 
-def define_search_compilation(values: flags.FlagValues) -> None:
-    """Defines --jit_compile of programs that decode."""
-    flags.DEFINE_bool(
-        "jit_compile",
-        None,
-        "Search for outputs with XLA, which takes seconds for each shape of a batch; "
-        "--nojit_compile for never. Default: for shapes that come up often.",
-        flag_values=values,
-    )
-
-
 def define_tensorflow_logs(values: flags.FlagValues) -> None:
     """Defines --tensorflow_logs."""
     flags.DEFINE_bool(

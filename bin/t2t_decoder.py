@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags, logging
 
+from t2t_mm.bin import decoding_flags
 from t2t_mm.bin import flags as common
 from t2t_mm.decoding import decode_config
 from t2t_mm.decoding.output_format import OutputFormat
@@ -47,7 +48,7 @@ def define_flags() -> flags.FlagValues:
     common.define_usr_dir(values)
     common.define_debug(values)
     common.define_tensorflow_logs(values)
-    common.define_search_compilation(values)
+    decoding_flags.define_execution(values)
     _define_inputs(values)
     _define_ways(values)
     return values
@@ -167,6 +168,7 @@ def _decode(
             vocab_dir=values.output_dir,
             ensemble=models[1:],
             jit_compile=values.jit_compile,
+            batches_at_once=values.batches_at_once,
         ),
         checkpoints={path: checkpoint_files.fingerprint(path) for path in checkpoints},
         output_format=values.output_format,
@@ -194,8 +196,11 @@ def _check_flags(values: flags.FlagValues) -> None:
         raise ValueError("--max_batches has no effect without --split.")
     if values.decode_to_file and values.decode_interactive:
         raise ValueError("--decode_to_file has no effect with --decode_interactive.")
-    if values.score_file and values.jit_compile is not None:
-        raise ValueError("--jit_compile has no effect with --score_file.")
+    for name in ("jit_compile", "batches_at_once"):
+        if values.score_file and values[name].present:
+            raise ValueError(f"--{name} has no effect with --score_file.")
+    if values.decode_interactive and values.batches_at_once > 1:
+        raise ValueError("--batches_at_once has no effect with --decode_interactive.")
     if values.score_file and (values.decode_hparams or len(values.checkpoint_path) > 1):
         raise ValueError(
             "--score_file reads outputs and searches for none: --decode_hparams has no "

@@ -8,6 +8,7 @@ from typing import Any
 from absl import flags, logging
 
 from t2t_mm import registry
+from t2t_mm.bin import decoding_flags
 from t2t_mm.bin import flags as common
 from t2t_mm.data import records
 from t2t_mm.decoding import decode_config
@@ -37,7 +38,7 @@ def define_flags() -> flags.FlagValues:
     common.define_usr_dir(values)
     common.define_debug(values)
     common.define_tensorflow_logs(values)
-    common.define_search_compilation(values)
+    decoding_flags.define_execution(values)
     flags.DEFINE_enum(
         "split",
         Split.EVAL.value,
@@ -116,6 +117,7 @@ def _evaluate(
         values.output_dir,
         checkpoint_path=values.checkpoint_path,
         jit_compile=values.jit_compile,
+        batches_at_once=values.batches_at_once,
     )
     folder = values.eval_dir or os.path.join(
         values.output_dir, evaluation_folder.FOLDER

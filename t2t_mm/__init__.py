@@ -22,6 +22,7 @@ def load(
     checkpoint_path: str | None = None,
     usr_dir: str | None = None,
     jit_compile: bool | None = None,
+    batches_at_once: int = 0,
 ) -> "trained_model.TrainedModel":
     """Returns the model of a run, to decode, score and evaluate with.
 
@@ -34,6 +35,8 @@ def load(
       usr_dir: folder of your own registrations, if the run needs them.
       jit_compile: search for outputs with XLA, which takes seconds for each shape of a
         batch, or without it; None for shapes that come up often.
+      batches_at_once: how many batches are decoded at the same time, with the same
+        outputs; 0 for one per core of the CPU, at most 8, and one with a GPU.
 
     Raises:
       FileNotFoundError: if there is no run or no checkpoint.
@@ -46,4 +49,5 @@ def load(
         checkpoint_path=checkpoint_path,
         usr_dir=usr_dir,
         jit_compile=jit_compile,
+        batches_at_once=batches_at_once,
     )

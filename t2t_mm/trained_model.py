@@ -15,6 +15,7 @@ from t2t_mm.data import pipeline, vocabulary
 from t2t_mm.decoding import decoded_predictions, loading, output_scorer
 from t2t_mm.decoding import decoder as decoder_lib
 from t2t_mm.decoding.decode_config import DecodeConfig
+from t2t_mm.decoding.hypothesis import Hypothesis
 from t2t_mm.evaluation import scores
 from t2t_mm.evaluation.bootstrap import Bootstrap
 from t2t_mm.evaluation.predictions import Predictions
@@ -58,6 +59,7 @@ class TrainedModel:
         checkpoint: str,
         *,
         jit_compile: bool | None = None,
+        batches_at_once: int = 0,
     ) -> None:
         """Wraps a model with restored variables; `load` is the usual way.
 
@@ -66,7 +68,17 @@ class TrainedModel:
           output_dir: folder of its run, with the vocabularies.
           checkpoint: path prefix of the checkpoint.
           jit_compile: search with XLA; None for shapes of batches that come up often.
+          batches_at_once: how many batches are decoded at the same time; 0 for as many
+            as the machine is good for.
+
+        Raises:
+          ValueError: if `batches_at_once` is below 0.
         """
+        if batches_at_once < 0:
+            raise ValueError(
+                f"`batches_at_once` must be at least 0; got {batches_at_once}."
+            )
+        self._batches_at_once = batches_at_once
         self._jit_compile = jit_compile
         self.output_dir = output_dir
         self.checkpoint = checkpoint
@@ -117,6 +129,7 @@ class TrainedModel:
                 config=config,
                 vocab_dir=self.output_dir,
                 jit_compile=self._jit_compile,
+                batches_at_once=self._batches_at_once,
             ),
         )
 
@@ -165,7 +178,7 @@ class TrainedModel:
 
     def search(
         self, problem: str, inputs: Iterable[Any], **options: Any
-    ) -> list[list[decoder_lib.Hypothesis]]:
+    ) -> list[list[Hypothesis]]:
         """Returns all outputs of each input with ids and scores, the best first.
 
         Args:
@@ -304,10 +317,17 @@ def load(
     checkpoint_path: str | None = None,
     usr_dir: str | None = None,
     jit_compile: bool | None = None,
+    batches_at_once: int = 0,
 ) -> TrainedModel:
     """Returns the model of a run; see `t2t_mm.load`."""
     folder = os.fspath(output_dir)
     registry.import_registrations(usr_dir)
     run_folder.read(folder)  # so that a folder without a run says so first
     model, checkpoint = loading.load(folder, checkpoint_path)
-    return TrainedModel(model, folder, checkpoint, jit_compile=jit_compile)
+    return TrainedModel(
+        model,
+        folder,
+        checkpoint,
+        jit_compile=jit_compile,
+        batches_at_once=batches_at_once,
+    )

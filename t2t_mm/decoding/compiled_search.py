@@ -63,17 +63,34 @@ class CompiledSearch:
         self, features: Mapping[str, tf.Tensor], is_filler: tf.Tensor
     ) -> Found | tf.Tensor:
         """Returns outputs; the arguments and the result are those of the search."""
+        return self.choose(features)(features, is_filler)
+
+    def choose(
+        self, features: Mapping[str, tf.Tensor]
+    ) -> Callable[..., Found | tf.Tensor]:
+        """Returns what searches a batch of this shape next; called like `self`.
+
+        Whether that is a program depends on how often the shape was asked for. Threads
+        that share batches ask in the order of the batches, so that each is searched in
+        the same way in every run: the two ways differ in last bits.
+        """
         shape = tuple(tuple(features[name].shape) for name in sorted(features))
         program = self._program(shape)
         if program is None:
-            return self._plain(features, is_filler)
-        encoded = self._encode(features)
-        rest = {
-            name: value
-            for name, value in features.items()
-            if not name.startswith("inputs")
-        }
-        return program(rest, encoded, is_filler)
+            return self._plain
+
+        def search(
+            features: Mapping[str, tf.Tensor], is_filler: tf.Tensor
+        ) -> Found | tf.Tensor:
+            encoded = self._encode(features)
+            rest = {
+                name: value
+                for name, value in features.items()
+                if not name.startswith("inputs")
+            }
+            return program(rest, encoded, is_filler)
+
+        return search
 
     def _program(self, shape: Hashable) -> Callable[..., Found] | None:
         """Returns the program of a shape, if it is worth one."""

@@ -1,51 +1,23 @@
 """From a trained model to texts, classes and whatever else modalities predict."""
 
 import dataclasses
-import os
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import tensorflow as tf
-from absl import logging
 
 from t2t_mm import hparam
 from t2t_mm import model as model_lib
 from t2t_mm import problem as problem_lib
 from t2t_mm.data import encoding, pipeline, vocabulary
-from t2t_mm.decoding import (
-    batch_rows,
-    beam,
-    compiled_search,
-    constraints,
-    listed_constraint,
-    output_attention,
-    searcher,
-    tree_constraint,
-)
+from t2t_mm.decoding import batch_decoder, batch_rows, side_by_side
+from t2t_mm.decoding.batch_decoder import Batch
 from t2t_mm.decoding.decode_config import DecodeConfig
-from t2t_mm.features import EOS_ID, Split
+from t2t_mm.decoding.hypothesis import Hypothesis
+from t2t_mm.features import Split
 
-
-class Hypothesis(NamedTuple):
-    """One output of an input.
-
-    Attributes:
-      text: the output; of a language model, what follows the prompt.
-      ids: its ids with the one that ends it, or what the modality predicts if its
-        targets are no ids.
-      score: log-probability over ((5 + length) / 6)^alpha, of a class plain
-        log-probability; None if targets are no ids.
-      attention: of the best output, if it was asked for: how much each of `ids` looked
-        at each position of the encoded input, by layer.
-    """
-
-    text: str
-    ids: list[Any]
-    score: float | None
-    attention: dict[str, list[list[float]]] | None = None
-
-
+About = TypeVar("About")
 _Results = dict[Hashable, Sequence[Hypothesis]]  # of examples, by what tells them apart
 
 
@@ -65,6 +37,24 @@ class Decoded(NamedTuple):
     reference: str
     output: str
     results: Sequence[Hypothesis] = ()
+
+
+class _Examples(NamedTuple):
+    """A batch of a split.
+
+    Attributes:
+      features: what the pipeline gave.
+      rows: which of its rows are examples.
+      keys: of `rows`; rows of one key have the same results.
+      known: results that were there before, by key.
+      new: the keys of what is decoded for this batch, in the order of the results.
+    """
+
+    features: Mapping[str, tf.Tensor]
+    rows: np.ndarray
+    keys: Sequence[Hashable]
+    known: _Results
+    new: Sequence[Hashable]
 
 
 def _with_batch_size(hparams: hparam.HParams, size: int) -> hparam.HParams:
@@ -94,6 +84,7 @@ class Decoder:
         vocab_dir: str,
         ensemble: Sequence[model_lib.Model] = (),
         jit_compile: bool | None = None,
+        batches_at_once: int = 0,
     ) -> None:
         """Creates a decoder.
 
@@ -104,6 +95,8 @@ class Decoder:
           vocab_dir: folder of the problem's vocabulary.
           ensemble: further models; the mean of the probabilities decides.
           jit_compile: search with XLA; None for shapes of batches that come up often.
+          batches_at_once: how many batches are decoded at the same time, with the same
+            results; 0 for one per core of the CPU, at most 8, and one with a GPU.
 
         Raises:
           ValueError: if the options of decoding do not fit the problem.
@@ -115,42 +108,14 @@ class Decoder:
         self._vocab_dir = vocab_dir
         self._hparams = _with_batch_size(model.hparams, config.batch_size)
         self._has_inputs = model.has_inputs(problem.name)
-        self._constraint = self._make_constraint()
-        search = searcher.Searcher(
-            [model, *ensemble],
-            problem.name,
+        self._batches_at_once = batches_at_once or side_by_side.default_number()
+        self._batches = batch_decoder.BatchDecoder(
+            model,
+            problem,
             config=config,
-            constraint=self._constraint,
-        )
-        if unused := search.unused_options():
-            logging.warning(
-                "decode | %s | no effect on such targets: %s",
-                problem.name,
-                ", ".join(unused),
-            )
-        self._attention = None
-        if config.return_attention and "return_attention" not in unused:
-            self._attention = output_attention.OutputAttention(model, problem.name)
-        self._feature_names = search.signature().keys()
-        self._search = compiled_search.CompiledSearch(search, problem.name, jit_compile)
-
-    def _make_constraint(self) -> constraints.Constraint | None:
-        name = self.problem.name
-        vocab_size = self._model.target_modality(name).spec.vocab_size
-        if self.config.constrained:
-            return tree_constraint.of_problem(self.problem, self._vocab_dir, vocab_size)
-        if not self.config.allowed_outputs:
-            return None
-        if not self._has_inputs:
-            raise ValueError(
-                f"`allowed_outputs` needs inputs; {name} continues beginnings of texts."
-            )
-        return listed_constraint.of_problem(
-            self.problem,
-            self.config.allowed_outputs,
-            self._vocab_dir,
-            vocab_size,
-            are_sequences=self._model.is_autoregressive(name),
+            vocab_dir=vocab_dir,
+            ensemble=ensemble,
+            jit_compile=jit_compile,
         )
 
     @property
@@ -158,77 +123,6 @@ class Decoder:
         """Whether outputs are ids, right or wrong, not numbers, near or far."""
         targets = self._model.target_modality(self.problem.name)
         return targets.spec.vocab_size is not None
-
-    def _decode_batch(
-        self,
-        features: Mapping[str, tf.Tensor],
-        is_filler: np.ndarray,
-        numbers: np.ndarray,
-    ) -> list[list[Hypothesis]]:
-        """Returns the outputs of each row, the best first.
-
-        Args:
-          features: a batch; `targets` are read as prompts of a language model only.
-          is_filler: `[batch]`, rows whose outputs are of no account.
-          numbers: `[batch]`, which input each row is, for samples.
-        """
-        prepared = self._model.prepare(features, self.problem.name)
-        prepared[searcher.NUM_WORDS] = self._count_words(features, len(numbers))
-        prepared[searcher.NUMBERS] = tf.constant(numbers, tf.int32)
-        prepared = {name: prepared[name] for name in self._feature_names}
-        found = self._search(prepared, tf.constant(is_filler))
-        if not isinstance(found, searcher.Found):
-            rows = found.numpy().tolist()
-            return [[Hypothesis(self._to_text(row), row, None)] for row in rows]
-        prompts = np.zeros(len(numbers), np.int32)
-        if not self._has_inputs:
-            prompts = features["targets_length"].numpy()
-        all_ids, all_scores = found.ids.numpy(), found.scores.numpy()
-        results = [
-            [
-                self._hypothesis(ids[i], float(scores[i]), int(prompt))
-                for i in range(len(scores))
-                if i == 0 or scores[i] > beam.NO_SCORE
-            ]
-            for ids, scores, prompt in zip(all_ids, all_scores, prompts, strict=True)
-        ]
-        if self._attention is None:
-            return results
-        weights = self._attention(prepared, [best.ids for best, *_ in results])
-        return [
-            [best._replace(attention=attention), *others]
-            for attention, (best, *others) in zip(weights, results, strict=True)
-        ]
-
-    def _count_words(self, features: Mapping[str, tf.Tensor], rows: int) -> tf.Tensor:
-        """Returns how many words inputs have, if a constraint depends on it."""
-        if self._constraint is None or not self._constraint.reads_words:
-            return tf.zeros([rows], tf.int32)
-        ids = features["inputs"].numpy().tolist()
-        texts = [self.problem.decode_inputs(row, self._vocab_dir) for row in ids]
-        return tf.constant([self._constraint.count_words(text) for text in texts])
-
-    def _hypothesis(self, ids: np.ndarray, score: float, prompt: int) -> Hypothesis:
-        """Returns an output without the prompt of so many ids."""
-        text = self._continuation(ids, prompt) if prompt else self._to_text(ids)
-        ids = ids[prompt:]
-        ends = np.flatnonzero(ids == EOS_ID)
-        if ends.size:
-            ids = ids[: ends[0] + 1]
-        return Hypothesis(text, ids.tolist(), score)
-
-    def _to_text(self, row: Sequence[Any] | np.ndarray) -> str:
-        return self.problem.decode_targets(list(row), self._vocab_dir)
-
-    def _continuation(self, row: np.ndarray, prompt_length: int) -> str:
-        """Returns the text of ids after the first `prompt_length`.
-
-        It is cut off the text of all of them: only there do spaces between words show.
-        A prompt that ends within a character has a text that the whole does not begin
-        with to its end.
-        """
-        texts = [self._to_text(row[:prompt_length]), self._to_text(row)]
-        return texts[1][len(os.path.commonprefix(texts)) :]
 
     def decode(self, inputs: Sequence[Any]) -> list[str]:
         """Returns the best output for every raw input, in their order.
@@ -255,18 +149,41 @@ class Decoder:
         """
         number_of = np.arange(len(inputs)) if numbers is None else np.array(numbers)
         encode = encoding.encode_batch if self._has_inputs else encoding.encode_prompts
-        for positions, features in encode(
-            self.problem,
-            inputs,
-            self._vocab_dir,
-            self._hparams,
-            max_size=self.config.max_input_size,
-            numbers=number_of.tolist(),
-        ):
-            is_filler = positions == pipeline.FILLER
-            results = self._decode_batch(features, is_filler, number_of[positions])
-            for row in np.flatnonzero(~is_filler):
+
+        def prepare() -> Iterator[tuple[np.ndarray, Batch]]:
+            for positions, features in encode(
+                self.problem,
+                inputs,
+                self._vocab_dir,
+                self._hparams,
+                max_size=self.config.max_input_size,
+                numbers=number_of.tolist(),
+            ):
+                is_filler = positions == pipeline.FILLER
+                yield (
+                    positions,
+                    self._batches.prepare(features, is_filler, number_of[positions]),
+                )
+
+        for positions, results in self._decode_batches(prepare()):
+            for row in np.flatnonzero(positions != pipeline.FILLER):
                 yield int(positions[row]), results[row]
+
+    def _decode_batches(
+        self, batches: Iterable[tuple[About, Batch | None]]
+    ) -> Iterator[tuple[About, list[list[Hypothesis]]]]:
+        """Yields what is said about each batch, and results of its rows, if it has any.
+
+        Batches are prepared in this thread, and decoded in others, several at a time.
+        """
+
+        def decode(
+            item: tuple[About, Batch | None],
+        ) -> tuple[About, list[list[Hypothesis]]]:
+            about, batch = item
+            return about, [] if batch is None else self._batches.decode(batch)
+
+        return side_by_side.in_order(decode, batches, number=self._batches_at_once)
 
     def check_input(self, value: Any) -> None:
         """Raises `ValueError` for a raw input that cannot be encoded."""
@@ -302,13 +219,38 @@ class Decoder:
           FileNotFoundError: if the split has not been generated.
           ValueError: if it was made with another vocabulary.
         """
-        has_several = self._has_inputs and self.problem.several_references
-        is_once = has_several and not self.config.is_random
-        seen: _Results = {}
-        first_number = 0
-        for features in pipeline.eval_dataset(
+        is_once = self._has_inputs and self.problem.several_references
+        is_once = is_once and not self.config.is_random
+        batches = pipeline.eval_dataset(
             self.problem, split, data_dir, self._hparams, max_batches
+        )
+        seen: _Results = {}
+        for examples, found in self._decode_batches(
+            self._prepare_examples(batches, known or {}, is_once=is_once)
         ):
+            seen |= examples.known
+            seen.update(zip(examples.new, found, strict=False))  # fillers stay out
+            yield from self._examples(examples, seen)
+            if not is_once:
+                seen.clear()
+
+    def _prepare_examples(
+        self,
+        batches: Iterable[Mapping[str, tf.Tensor]],
+        known: Mapping[int, Sequence[Hypothesis]],
+        *,
+        is_once: bool,
+    ) -> Iterator[tuple[_Examples, Batch | None]]:
+        """Yields batches of a split, and what is to be decoded of each.
+
+        Args:
+          batches: of the pipeline.
+          known: results by the number of an example.
+          is_once: whether equal inputs are decoded once.
+        """
+        asked: set[Hashable] = set()
+        first_number = 0
+        for features in batches:
             rows = np.flatnonzero(features["targets_length"].numpy())
             numbers = np.zeros(len(features["targets_length"]), np.int32)
             numbers[rows] = first_number + np.arange(len(rows))
@@ -320,46 +262,40 @@ class Decoder:
                     batch_rows.digest(self._inputs(inputs, row))
                     for row in rows.tolist()
                 ]
-            else:
-                seen = {}
-            seen |= {
+            given = {
                 key: known[number]
                 for key, number in zip(keys, numbers[rows].tolist(), strict=True)
-                if known and number in known
+                if number in known
             }
-            yield from self._decode_examples(features, rows, numbers, keys, seen)
+            asked |= given.keys()
+            new: dict[Hashable, int] = {}
+            for key, row in zip(keys, rows.tolist(), strict=True):
+                if key not in asked:
+                    new.setdefault(key, row)
+            if is_once:
+                asked |= new.keys()
+            else:
+                asked.clear()
+            examples = _Examples(features, rows, keys, given, [*new])
+            yield examples, self._prepare_rows(features, [*new.values()], numbers)
 
-    def _decode_examples(
-        self,
-        features: Mapping[str, tf.Tensor],
-        rows: np.ndarray,
-        numbers: np.ndarray,
-        keys: Sequence[Hashable],
-        seen: _Results,
-    ) -> Iterator[Decoded]:
-        """Yields what is made of some rows of a batch; adds to `seen` what is new.
+    def _prepare_rows(
+        self, features: Mapping[str, tf.Tensor], rows: list[int], numbers: np.ndarray
+    ) -> Batch | None:
+        """Returns some rows of a batch to be decoded; None for none."""
+        if not rows:
+            return None
+        given = features if self._has_inputs else batch_rows.first_halves(features)
+        taken = batch_rows.take(given, np.array(rows))
+        return self._batches.prepare(
+            taken.features, taken.is_filler, numbers[taken.sources]
+        )
 
-        Args:
-          features: the batch.
-          rows: which.
-          numbers: `[batch]`, which example of the split each row is.
-          keys: of `rows`; rows of one key have the same results.
-          seen: results by key.
-        """
+    def _examples(self, examples: _Examples, seen: _Results) -> Iterator[Decoded]:
+        """Yields the examples of a batch with their results."""
         read = self._example if self._has_inputs else self._prompted_example
-        new: dict[Hashable, int] = {}
-        for key, row in zip(keys, rows.tolist(), strict=True):
-            if key not in seen:
-                new.setdefault(key, row)
-        if new:
-            given = features if self._has_inputs else batch_rows.first_halves(features)
-            taken = batch_rows.take(given, np.array([*new.values()]))
-            found = self._decode_batch(
-                taken.features, taken.is_filler, numbers[taken.sources]
-            )
-            seen.update(zip(new, found, strict=False))  # fillers stay out
-        values = {name: value.numpy() for name, value in features.items()}
-        for key, row in zip(keys, rows.tolist(), strict=True):
+        values = {name: value.numpy() for name, value in examples.features.items()}
+        for key, row in zip(examples.keys, examples.rows.tolist(), strict=True):
             yield Decoded(*read(values, row), seen[key][0].text, seen[key])
 
     def _inputs(self, batch: Mapping[str, np.ndarray], row: int) -> np.ndarray:
@@ -374,7 +310,7 @@ class Decoder:
         self, batch: Mapping[str, np.ndarray], row: int
     ) -> tuple[np.ndarray, str]:
         """Returns inputs and reference of a row of a batch."""
-        return self._inputs(batch, row), self._to_text(batch["targets"][row])
+        return self._inputs(batch, row), self._batches.to_text(batch["targets"][row])
 
     def _prompted_example(
         self, batch: Mapping[str, np.ndarray], row: int
@@ -382,4 +318,4 @@ class Decoder:
         """Returns prompt and reference of a row of a batch without inputs."""
         length = int(batch["targets_length"][row]) // 2
         targets = batch["targets"][row]
-        return targets[:length], self._continuation(targets, length)
+        return targets[:length], self._batches.continuation(targets, length)

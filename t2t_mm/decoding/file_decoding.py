@@ -8,7 +8,8 @@ from typing import Any, TextIO
 from absl import logging
 
 from t2t_mm.decoding import input_lines, line_decoder, output_format
-from t2t_mm.decoding.decoder import Decoded, Decoder, Hypothesis
+from t2t_mm.decoding.decoder import Decoded, Decoder
+from t2t_mm.decoding.hypothesis import Hypothesis
 from t2t_mm.decoding.input_lines import Line
 from t2t_mm.decoding.journal import Journal
 from t2t_mm.decoding.output_format import OutputFormat

@@ -7,7 +7,7 @@ from typing import Any
 
 from absl import logging
 
-from t2t_mm.decoding.decoder import Hypothesis
+from t2t_mm.decoding.hypothesis import Hypothesis
 
 
 class Journal:

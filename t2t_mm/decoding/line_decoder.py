@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 from absl import logging
 
-from t2t_mm.decoding.decoder import Decoder, Hypothesis
+from t2t_mm.decoding.decoder import Decoder
+from t2t_mm.decoding.hypothesis import Hypothesis
 from t2t_mm.decoding.input_lines import Line
 
 

@@ -4,12 +4,10 @@ import enum
 import json
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from t2t_mm.decoding.decode_config import DecodeConfig
-
-if TYPE_CHECKING:
-    from t2t_mm.decoding.decoder import Hypothesis  # imports TensorFlow
+from t2t_mm.decoding.hypothesis import Hypothesis
 
 # Whatever some reader takes for the end of a line.
 _LINE_ENDS = re.compile("\r\n|[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
@@ -29,7 +27,7 @@ def one_line(text: str) -> str:
 
 
 def as_text(
-    before: Sequence[str], results: "Sequence[Hypothesis]", config: DecodeConfig
+    before: Sequence[str], results: Sequence[Hypothesis], config: DecodeConfig
 ) -> str:
     """Returns texts with tabs between: some others, then the outputs.
 
@@ -52,7 +50,7 @@ def as_text(
     return _writable(one_line("\t".join(columns)))
 
 
-def as_json(about: dict[str, Any], results: "Sequence[Hypothesis]") -> str:
+def as_json(about: dict[str, Any], results: Sequence[Hypothesis]) -> str:
     """Returns an object: what is said about the input, the output, and all results.
 
     Args:

@@ -135,6 +135,8 @@ def test_several_checkpoints_decode_together(
         ([], "One of --decode_from_file, --decode_interactive, --score_file and --spl"),
         (["--split=dev"], "--data_dir must be given"),
         (["--decode_interactive", "--max_batches=2"], "no effect without --split"),
+        (["--decode_interactive", "--batches_at_once=2"], "no effect with --decode_in"),
+        (["--score_file=x", "--batches_at_once=1"], "no effect with --score_file"),
         (["--decode_interactive", "--decode_to_file=x"], "--decode_to_file has no"),
         (
             ["--decode_interactive", "--decode_hparams=extra_lenght=2"],

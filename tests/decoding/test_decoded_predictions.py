@@ -7,7 +7,8 @@ from t2t_mm import registry
 from t2t_mm.data import generation, image_problem, text_problem
 from t2t_mm.decoding import decoded_predictions
 from t2t_mm.decoding.decode_config import DecodeConfig
-from t2t_mm.decoding.decoder import Decoded, Decoder, Hypothesis
+from t2t_mm.decoding.decoder import Decoded, Decoder
+from t2t_mm.decoding.hypothesis import Hypothesis
 from t2t_mm.features import Split
 
 

@@ -1,4 +1,5 @@
 import collections
+import dataclasses
 
 import numpy as np
 import pytest
@@ -8,9 +9,10 @@ import stored_runs
 import tiny_models
 from t2t_mm import registry
 from t2t_mm.data import generation, text_problem
+from t2t_mm.decoding import batch_decoder, compiled_search, loading
 from t2t_mm.decoding import decoder as decoder_lib
-from t2t_mm.decoding import loading
 from t2t_mm.decoding.decode_config import DecodeConfig
+from t2t_mm.decoding.hypothesis import Hypothesis
 from t2t_mm.features import Split
 from t2t_mm.runs import checkpoint_choice
 
@@ -62,7 +64,7 @@ def test_a_split_is_decoded_whole_and_once(decoder, digits_dir):
 
 
 def test_examples_whose_results_are_known_are_not_decoded_again(decoder, digits_dir):
-    known = {n: [decoder_lib.Hypothesis("known", [1], 0.0)] for n in range(9)}
+    known = {n: [Hypothesis("known", [1], 0.0)] for n in range(9)}
 
     decoded = list(decoder.decode_split(Split.EVAL, digits_dir, known=known))
 
@@ -70,6 +72,35 @@ def test_examples_whose_results_are_known_are_not_decoded_again(decoder, digits_
     assert outputs[:9] == ["known"] * 9
     expected = [e.output for e in decoder.decode_split(Split.EVAL, digits_dir)]
     assert outputs[9:] == expected[9:]
+
+
+@pytest.mark.parametrize("jit_compile", [None, False])
+def test_batches_side_by_side_give_the_same_to_the_bit(
+    run_dir, digits_dir, monkeypatch, jit_compile
+):
+    monkeypatch.setattr(compiled_search, "BATCHES_BEFORE_COMPILING", 2)
+    config = dataclasses.replace(CONFIG, batch_size=32)
+    inputs = [str(number % 97) for number in range(90)]
+    alone, together = (
+        stored_runs.make_decoder(
+            run_dir,
+            "copy_digits",
+            config,
+            jit_compile=jit_compile,
+            batches_at_once=number,
+        )
+        for number in (1, 4)
+    )
+
+    assert sorted(together.search(inputs)) == sorted(alone.search(inputs))
+    examples = [
+        [
+            (example.inputs.tolist(), example.reference, example.results)
+            for example in decoder.decode_split(Split.EVAL, digits_dir)
+        ]
+        for decoder in (together, alone)
+    ]
+    assert examples[0] == examples[1]
 
 
 class _Captions(text_problem.Text2TextProblem):
@@ -89,13 +120,13 @@ def test_equal_inputs_with_several_references_are_decoded_once(
     alone = dict(
         zip(["12", "34", "56"], decoder.decode(["12", "34", "56"]), strict=True)
     )
-    search, decoded = decoder._search, []
+    prepare, decoded = batch_decoder.BatchDecoder.prepare, []
 
-    def count(features, is_filler):
-        decoded.extend(np.flatnonzero(~is_filler.numpy()))
-        return search(features, is_filler)
+    def count(self, features, is_filler, numbers):
+        decoded.extend(np.flatnonzero(~is_filler))
+        return prepare(self, features, is_filler, numbers)
 
-    monkeypatch.setattr(decoder, "_search", count)
+    monkeypatch.setattr(batch_decoder.BatchDecoder, "prepare", count)
     examples = list(decoder.decode_split(Split.EVAL, str(tmp_path)))
 
     assert len(decoded) == 3

@@ -7,8 +7,7 @@ import threading
 import pytest
 
 import stored_runs
-from t2t_mm.decoding import decoder as decoder_lib
-from t2t_mm.decoding import file_decoding, input_lines
+from t2t_mm.decoding import batch_decoder, file_decoding, input_lines
 from t2t_mm.decoding.decode_config import DecodeConfig
 from t2t_mm.decoding.output_format import OutputFormat
 from t2t_mm.features import Split
@@ -91,18 +90,23 @@ class _StoppedError(Exception):
     pass
 
 
-def _stopping(monkeypatch, batch):
-    """Makes the decoder stop before a batch; returns the list of its batches."""
-    decode, calls = decoder_lib.Decoder._decode_batch, []
+def _stopping(monkeypatch, number):
+    """Makes decoding stop at a batch; returns the list of the batches."""
+    cls, batches = batch_decoder.BatchDecoder, []
+    prepare, decode = cls.prepare, cls.decode
 
-    def stop_or_decode(self, *arguments):
-        calls.append(1)
-        if len(calls) == batch:
+    def note(self, *arguments):
+        batches.append(prepare(self, *arguments))
+        return batches[-1]
+
+    def stop_or_decode(self, batch):
+        if len(batches) >= number and batch is batches[number - 1]:
             raise _StoppedError
-        return decode(self, *arguments)
+        return decode(self, batch)
 
-    monkeypatch.setattr(decoder_lib.Decoder, "_decode_batch", stop_or_decode)
-    return calls
+    monkeypatch.setattr(cls, "prepare", note)
+    monkeypatch.setattr(cls, "decode", stop_or_decode)
+    return batches
 
 
 def test_what_was_cut_short_goes_on_after_the_last_batch(
@@ -111,7 +115,7 @@ def test_what_was_cut_short_goes_on_after_the_last_batch(
     caplog.set_level("INFO")
     whole = _decode(decoder, tmp_path / "out.txt")
     (tmp_path / "out.txt").unlink()
-    calls = _stopping(monkeypatch, 2)
+    batches = _stopping(monkeypatch, 2)
     with pytest.raises(_StoppedError):
         _decode(decoder, tmp_path / "out.txt")
     with open(tmp_path / "out.txt.partial", "a") as file:
@@ -119,7 +123,7 @@ def test_what_was_cut_short_goes_on_after_the_last_batch(
 
     assert _decode(decoder, tmp_path / "out.txt") == whole
     assert "going on after them" in caplog.text
-    assert len(calls) == 3
+    assert len(batches) == 3
 
 
 def test_a_journal_of_other_inputs_is_begun_anew(decoder, tmp_path, caplog):

@@ -132,8 +132,10 @@ def write(run, folder, step=40):
     return str(folder)
 
 
-def make_decoder(output_dir, problem_name, config):
+def make_decoder(output_dir, problem_name, config, **execution):
     """Returns a decoder with the newest checkpoint of a run."""
     model = loading.load_model(output_dir)
     problem = loading.problem_of(model, problem_name, output_dir)
-    return decoder.Decoder(model, problem, config=config, vocab_dir=output_dir)
+    return decoder.Decoder(
+        model, problem, config=config, vocab_dir=output_dir, **execution
+    )
