@@ -1,7 +1,7 @@
 """How fast outputs are found: greedily, with beams, and by whole passes of the model.
 
     python -m benchmarks.decoding [--cases=t2t_tiny,paper_like] [--sides=greedy,beam]
-    python -m benchmarks.decoding --cases=multimodel_tiny --lengths=64,128,512
+    python -m benchmarks.decoding --at_once=1 --lengths=64,128,512
     python -m benchmarks.decoding --first_output=transformer_tiny
 
 All sides of a case produce the same number of ids with the same random weights and the
@@ -13,38 +13,59 @@ same inputs, other ones in each call, in turns in one process:
     uncached        the whole model again for every symbol, encoder included, on all
                     positions, as Tensor2Tensor did
 
-Says how many `times` as fast that is as what others reached (`decoding_cases.py`), what
-the first call took, and how large the cache is and should be. `--lengths` gives the
-time of a position by the length of the output. `--first_output` starts a new process
+Searches are measured with one batch after the other and with several at the same time,
+as t2t-decoder does (`--at_once`). Says how many `times` as fast that is as what others
+reached (`decoding_cases.py`), what the first call took, and how large the cache of a
+batch is and should be. `--lengths` gives the time of a position by the length of the
+output. `--first_output` starts a new process
 for a saved run, and says what the first output took. Gates are as they begin, so that
 all positions choose the same experts, as when Tensor2Tensor was measured;
 `--spread_gates` gives them random weights.
 """
 
 import argparse
-import functools
 import itertools
 import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 import tensorflow as tf
 
 from benchmarks import decoding_cases, measure
 from benchmarks.decoding_cases import CASES, PROBLEM
 from t2t_mm import registry
-from t2t_mm.decoding import compiled_search, searcher
+from t2t_mm.decoding import compiled_search, searcher, side_by_side
 from t2t_mm.decoding.decode_config import DecodeConfig
 from t2t_mm.model import Model
 
 SIDES = ("greedy", "greedy_plain", "beam", "beam_plain", "uncached")
 _INPUT_LENGTH = 32
 _BATCHES = 4  # that take turns: a program must not be compiled for one alone
+_ROUNDS = 4  # batches of a call for each that is decoded at the same time
 
-Decode = Callable[[dict[str, tf.Tensor]], tf.Tensor]
+Features = dict[str, tf.Tensor]
+Decode = Callable[[Features], tf.Tensor]
+
+
+class Side(NamedTuple):
+    """What is measured.
+
+    Attributes:
+      name: one of `SIDES`.
+      at_once: how many batches are decoded at the same time.
+    """
+
+    name: str
+    at_once: int
+
+    @property
+    def batches(self) -> int:
+        """How many batches a call decodes: at the ends, cores are idle."""
+        return 1 if self.at_once == 1 else _ROUNDS * self.at_once
 
 
 def make_search(
@@ -63,7 +84,7 @@ def make_search(
         jit_compile,
     )
 
-    def decode(features: dict[str, tf.Tensor]) -> tf.Tensor:
+    def decode(features: Features) -> tf.Tensor:
         nobody = tf.zeros([features["inputs"].shape[0]], tf.bool)
         wanted = {k: v for k, v in features.items() if not k.startswith("targets")}
         return search(wanted, nobody).ids[:, 0]
@@ -75,7 +96,7 @@ def make_uncached(model: Model, length: int) -> Decode:
     """Returns the same function with a whole pass of the decoder for every symbol."""
 
     @tf.function(autograph=False)
-    def decode(features: dict[str, tf.Tensor]) -> tf.Tensor:
+    def decode(features: Features) -> tf.Tensor:
         batch = tf.shape(features["inputs"])[0]
         columns = tf.range(length)
 
@@ -104,7 +125,7 @@ def make_side(model: Model, side: str, length: int, beam_size: int) -> Decode:
     )
 
 
-def cache_bytes(model: Model, features: dict[str, tf.Tensor], length: int) -> int:
+def cache_bytes(model: Model, features: Features, length: int) -> int:
     """Returns the bytes of the state that decoding begins with."""
     encoded = model.encode(features, problem=PROBLEM).embedded
     state = model.init_state(encoded, features["target_space_id"], max_length=length)
@@ -123,36 +144,40 @@ def measure_case(
         )
         for seed in range(_BATCHES)
     ]
-    sides = {
-        side: functools.partial(
-            _fetch,
-            make_side(model, side, length, arguments.beam_size),
-            itertools.cycle(batches),
-        )
+    calls = {
+        Side(side, at_once): call
         for side in arguments.sides.split(",")
+        for at_once, call in _calls(
+            make_side(model, side, length, arguments.beam_size),
+            batches,
+            [1] if side == "uncached" else map(int, arguments.at_once.split(",")),
+        ).items()
     }
-    first = measure.in_turns(sides, repeats=1, warm_ups=0)
-    timings = measure.in_turns(sides, repeats=arguments.repeats)
+    first = measure.in_turns(calls, repeats=1, warm_ups=0)
+    timings = measure.in_turns(calls, repeats=arguments.repeats)
     sizes = (arguments.batch, _INPUT_LENGTH, length)
     computed = decoding_cases.computed_cache_bytes(model, *sizes)
     rows = []
     for side, timing in timings.items():
-        speed = arguments.batch * length / timing.median
-        reference = case.references.get(side.removesuffix("_plain"))
+        speed = side.batches * arguments.batch * length / timing.median
+        reference = case.references.get(side.name.removesuffix("_plain"))
         rows.append(
             {
                 "case": name,
                 "parameters_m": measure.rounded(
                     decoding_cases.million_parameters(model)
                 ),
-                "side": side,
+                "side": side.name,
+                "at_once": side.at_once,
                 "length": length,
                 "tokens_per_s": measure.rounded(speed),
                 "reference": reference and reference.tokens_per_second,
                 "times": reference
                 and measure.rounded(speed / reference.tokens_per_second),
                 "goal": reference and reference.factor,
-                "position_ms": measure.rounded(1e3 * timing.median / length),
+                "position_ms": measure.rounded(
+                    1e3 * timing.median / (side.batches * length)
+                ),
                 "spread_percent": timing.figures()["spread_percent"],
                 "first_call_s": measure.rounded(first[side].median),
                 "cache_mb": cache_bytes(model, batches[0], length) / 1e6,
@@ -162,8 +187,25 @@ def measure_case(
     return rows
 
 
-def _fetch(decode: Decode, batches: Iterator[dict[str, tf.Tensor]]) -> None:
-    decode(next(batches)).numpy()
+def _calls(
+    decode: Decode, batches: Sequence[Features], numbers: Iterable[int]
+) -> dict[int, Callable[[], None]]:
+    """Returns what decodes batches, by how many at the same time."""
+    endless = itertools.cycle(batches)
+
+    def make(at_once: int) -> Callable[[], None]:
+        count = Side("", at_once).batches
+
+        def call() -> None:
+            items = itertools.islice(endless, count)
+            for _ in side_by_side.in_order(
+                lambda features: decode(features).numpy(), items, number=at_once
+            ):
+                pass
+
+        return call
+
+    return {at_once: make(at_once) for at_once in numbers}
 
 
 _FIRST_OUTPUT = """
@@ -224,6 +266,11 @@ def main() -> None:
     parser.add_argument("--lengths", default="33", help="above 32, that of the inputs")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--beam_size", type=int, default=4)
+    parser.add_argument(
+        "--at_once",
+        default=",".join(map(str, sorted({1, side_by_side.default_number()}))),
+        help="batches at the same time, such as 1,2",
+    )
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument(
         "--spread_gates", action="store_true", help="positions choose many experts"

@@ -17,9 +17,10 @@ import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, TypeVar
 
+Name = TypeVar("Name", bound=Hashable)
 Side = Callable[[], Any]
 Row = Mapping[str, str | float | None]
 
@@ -57,22 +58,22 @@ class Timing:
 
 
 def in_turns(
-    sides: Mapping[str, Side], *, repeats: int, warm_ups: int = 1
-) -> dict[str, Timing]:
+    sides: Mapping[Name, Side], *, repeats: int, warm_ups: int = 1
+) -> dict[Name, Timing]:
     """Times functions in turns: each once, then each again.
 
     Every other round goes backwards, so that none always follows the same one.
 
     Args:
-      sides: functions that return when their work is done: what they compute must have
-        been fetched, such as by `.numpy()`.
+      sides: by name, functions that return when their work is done: what they compute
+        must have been fetched, such as by `.numpy()`.
       repeats: timed calls of each.
       warm_ups: calls of each before that, which are not timed.
     """
     for _ in range(warm_ups):
         for side in sides.values():
             side()
-    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    seconds: dict[Name, list[float]] = {name: [] for name in sides}
     for number in range(repeats):
         names = list(sides)
         for name in names[::-1] if number % 2 else names:

@@ -16,7 +16,7 @@ def define_execution(values: flags.FlagValues) -> None:
         "batches_at_once",
         0,
         "Batches that are decoded at the same time, each with caches in memory; 0 for "
-        "one per core of the CPU, at most 8, and one with a GPU.",
+        "one more than there are cores, at most 8, and one with a GPU.",
         lower_bound=0,
         flag_values=values,
     )

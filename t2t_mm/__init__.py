@@ -36,7 +36,7 @@ def load(
       jit_compile: search for outputs with XLA, which takes seconds for each shape of a
         batch, or without it; None for shapes that come up often.
       batches_at_once: how many batches are decoded at the same time, with the same
-        outputs; 0 for one per core of the CPU, at most 8, and one with a GPU.
+        outputs; 0 for one more than there are cores, at most 8, and one with a GPU.
 
     Raises:
       FileNotFoundError: if there is no run or no checkpoint.

@@ -96,7 +96,8 @@ class Decoder:
           ensemble: further models; the mean of the probabilities decides.
           jit_compile: search with XLA; None for shapes of batches that come up often.
           batches_at_once: how many batches are decoded at the same time, with the same
-            results; 0 for one per core of the CPU, at most 8, and one with a GPU.
+            results; 0 for one more than there are cores, at most 8, and one with a
+            GPU.
 
         Raises:
           ValueError: if the options of decoding do not fit the problem.

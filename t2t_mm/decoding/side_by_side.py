@@ -19,10 +19,13 @@ MOST = 8  # by default: every search has caches in memory
 
 
 def default_number() -> int:
-    """Returns how many batches to decode at once: one for each core without a GPU."""
+    """Returns how many batches to decode at once.
+
+    Without a GPU that is one for each core, and one that turns ids into texts or waits.
+    """
     if any(tf.config.list_logical_devices(kind) for kind in ("GPU", "TPU")):
         return 1  # one search after the other is what such a device runs anyway
-    return min(MOST, len(os.sched_getaffinity(0)))
+    return min(MOST, len(os.sched_getaffinity(0)) + 1)
 
 
 def in_order(
