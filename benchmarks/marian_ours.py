@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import tensorflow as tf
 
 from benchmarks import turns
 from t2t_mm import hparam, registry
-from t2t_mm.decoding import compiled_search, searcher
+from t2t_mm.decoding import compiled_search, searcher, side_by_side
 from t2t_mm.decoding.decode_config import DecodeConfig
 from t2t_mm.features import FeatureSpec
 from t2t_mm.model import Model
@@ -75,10 +76,22 @@ def main() -> None:
         "parameters": sum(v.shape.num_elements() for v in model.trainable_variables),
         "version": f"tensorflow {tf.__version__}",
     }
+    greedy, beams = (make_decode(model, features, beam_size) for beam_size in (1, 4))
+
+    def decode_batches(decode: Callable[[], None]) -> None:
+        number = side_by_side.default_number()
+        items = range(size["batches"])
+        for _ in side_by_side.in_order(lambda _: decode(), items, number=number):
+            pass
+
     works = {
         "training step": train,
-        "greedy": make_decode(model, features, 1),
-        "beam 4": make_decode(model, features, 4),
+        "greedy": greedy,
+        "beam 4": beams,
+        "greedy, batches": lambda: decode_batches(greedy),
+        "beam 4, batches": lambda: decode_batches(beams),
+        "greedy, batches, both in threads": lambda: decode_batches(greedy),
+        "beam 4, batches, both in threads": lambda: decode_batches(beams),
     }
     turns.serve(facts, works)
 

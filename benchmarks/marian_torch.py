@@ -6,6 +6,7 @@ there. Weights are random, so nothing is downloaded.
 
 import json
 import sys
+from concurrent import futures
 from typing import Any
 
 import torch
@@ -82,6 +83,18 @@ def main() -> None:
         if ids.shape != (size["batch"], size["length"] + 1):  # and the start
             raise ValueError(f"The outputs have another shape: {tuple(ids.shape)}.")
 
+    def decode_batches(beams: int) -> None:
+        for _ in range(size["batches"]):
+            decode(beams)
+
+    def decode_in_threads(beams: int) -> None:
+        def decode_alone(_: int) -> None:
+            torch.set_num_threads(1)  # of this thread
+            decode(beams)
+
+        with futures.ThreadPoolExecutor(torch.get_num_threads()) as threads:
+            list(threads.map(decode_alone, range(size["batches"])))
+
     train()
     facts = {
         "first_step_seconds": turns.seconds_since_start(),
@@ -93,6 +106,10 @@ def main() -> None:
         "training step": train,
         "greedy": lambda: decode(1),
         "beam 4": lambda: decode(4),
+        "greedy, batches": lambda: decode_batches(1),
+        "beam 4, batches": lambda: decode_batches(4),
+        "greedy, batches, both in threads": lambda: decode_in_threads(1),
+        "beam 4, batches, both in threads": lambda: decode_in_threads(4),
     }
     turns.serve(facts, works)
 

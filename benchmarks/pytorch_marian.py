@@ -8,6 +8,10 @@ Marian's architecture with random weights against `transformer_tiny` and
 random batch without padding, 16 x 32 to 16 x 32 ids: a training step, greedy search and
 beams of 4, outputs always 32 ids long. Each side is a process; they take turns. The
 first step is timed from the start of the process, imports included.
+
+Of eight batches, ours decodes several at the same time, as t2t-decoder does; PyTorch
+takes one after the other with all threads, as a loop over `generate` does, and, in rows
+of their own, two at a time in threads that have one core each.
 """
 
 import argparse
@@ -23,8 +27,17 @@ SIZES = {
     "tiny": {"hparams_set": "transformer_tiny", "vocab_size": 8192},
     "base": {"hparams_set": "transformer_base", "vocab_size": 32768},
 }
-WORKS = ("training step", "greedy", "beam 4")
-TOKENS = BATCH * LENGTH
+BATCHES = 8
+# What is done, and how many ids that decodes.
+WORKS = {
+    "training step": 0,
+    "greedy": BATCH * LENGTH,
+    "beam 4": BATCH * LENGTH,
+    "greedy, batches": BATCHES * BATCH * LENGTH,
+    "beam 4, batches": BATCHES * BATCH * LENGTH,
+    "greedy, batches, both in threads": BATCHES * BATCH * LENGTH,
+    "beam 4, batches, both in threads": BATCHES * BATCH * LENGTH,
+}
 
 
 def size_of(name: str, overrides: str) -> dict[str, Any]:
@@ -42,6 +55,7 @@ def size_of(name: str, overrides: str) -> dict[str, Any]:
         "hparams": overrides,
         "batch": BATCH,
         "length": LENGTH,
+        "batches": BATCHES,
     }
 
 
@@ -86,8 +100,8 @@ def _row(name: str, work: str, timings: dict[str, measure.Timing]) -> dict[str, 
     )
     for side, timing in timings.items():
         row[f"{side}_spread_percent"] = measure.rounded(100 * timing.spread)
-        if work != WORKS[0]:
-            row[f"{side}_tokens_per_second"] = round(TOKENS / timing.median)
+        if WORKS[work]:
+            row[f"{side}_tokens_per_second"] = round(WORKS[work] / timing.median)
     return row
 
 

@@ -3,7 +3,7 @@
 TensorFlow keeps the gradient function of each traced call of `tf.custom_gradient` in a
 global table for ever, and with it, through the tensors that it closes over, the whole
 graph. A process that trains often, a search of hyperparameters or a notebook, would
-grow with every run. (With `remat=true` it still does, by `tf.recompute_grad`.)
+grow with every run.
 """
 
 import functools

@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from t2t_mm.layers import randomness
+from t2t_mm.layers import compilation, custom_gradient, randomness
 
 
 def recomputed(
@@ -33,7 +33,7 @@ def recomputed(
     context = contextvars.copy_context()
     outputs: list[Any] = []
 
-    def run(*tensors: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def run(tensors: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:
         stream = start.copy()
         output = context.copy().run(function, *tensors, stream)
         if not outputs:
@@ -41,7 +41,40 @@ def recomputed(
             rng.go_on_after(stream)
         return tuple(x for x in tf.nest.flatten(output) if x is not None)
 
-    flat = iter(tf.recompute_grad(run)(*inputs))
+    @custom_gradient.custom_gradient
+    def layer(*tensors: tf.Tensor) -> tuple[tuple[tf.Tensor, ...], Any]:
+        def gradient(*upstream: tf.Tensor, variables: Sequence[Any] = ()) -> Any:
+            again = context.copy().run(_after, upstream, tensors)
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch([*again, *variables])
+                results = run(again)
+            found = tape.gradient(
+                results, [*again, *variables], output_gradients=upstream
+            )
+            of_tensors, of_variables = found[: len(again)], found[len(again) :]
+            return (of_tensors, of_variables) if variables else of_tensors
+
+        return run(tensors), gradient
+
+    flat = iter(layer(*inputs))
     return tf.nest.map_structure(
         lambda x: None if x is None else next(flat), outputs[0]
     )
+
+
+def _after(
+    upstream: Sequence[tf.Tensor], tensors: Sequence[tf.Tensor]
+) -> list[tf.Tensor]:
+    """Returns tensors as they are, but not before the backward pass has come to them.
+
+    Else what is computed from them would be the same as in the forward pass, and either
+    taken from there or computed too early.
+    """
+    if not compilation.is_for_xla():
+        with tf.control_dependencies(upstream):
+            return [tf.identity(tensor) for tensor in tensors]
+    # XLA looks at data alone. Zero, unless the gradient is no number either way.
+    first = tf.reshape(upstream[0], [-1])[:1]
+    nothing = tf.where(first == first, tf.zeros_like(first), first)
+    zero = tf.reduce_sum(nothing)
+    return [tensor + tf.cast(zero, tensor.dtype) for tensor in tensors]
