@@ -14,23 +14,67 @@ def _stream(first, second):
 def test_a_stream_repeats_for_the_same_seed():
     first, second = _stream(3, 5), _stream(3, 5)
 
-    for _ in range(4):
-        np.testing.assert_array_equal(first.next_seed(), second.next_seed())
+    for size in (4, 1, 1000):
+        np.testing.assert_array_equal(first.uniform([size]), second.uniform([size]))
 
 
-def test_no_two_seeds_of_a_stream_are_equal():
+def test_no_call_of_a_stream_goes_on_into_another():
     stream = _stream(3, 5)
 
-    seeds = {tuple(stream.next_seed().numpy().tolist()) for _ in range(100)}
+    numbers = np.concatenate([stream.uniform([64]).numpy() for _ in range(200)])
 
-    assert len(seeds) == 100
+    # Of 12,800 draws among 2^23 numbers about 10 are equal by chance.
+    assert len(set(numbers.tolist())) > len(numbers) - 40
+    pairs = numbers.reshape([200, 64])
+    assert abs(np.corrcoef(pairs[:-1].ravel(), pairs[1:].ravel())[0, 1]) < 0.03
 
 
-@pytest.mark.parametrize("other", [(3, 6), (4, 5), (5, 3)])
+@pytest.mark.parametrize("other", [(3, 6), (4, 5), (5, 3), (-3, 5)])
 def test_streams_of_different_seeds_differ(other):
-    assert _stream(3, 5).next_seed().numpy().tolist() != (
-        _stream(*other).next_seed().numpy().tolist()
-    )
+    one, two = (stream.uniform([1000]) for stream in (_stream(3, 5), _stream(*other)))
+
+    assert np.mean(one.numpy() == two.numpy()) < 0.01
+
+
+def test_a_copy_goes_on_alike():
+    stream = _stream(3, 5)
+    stream.uniform([2])
+
+    copied = stream.copy()
+
+    np.testing.assert_array_equal(copied.uniform([5]), stream.uniform([5]))
+    copied.uniform([5])
+    stream.go_on_after(copied)
+    np.testing.assert_array_equal(copied.uniform([5]), stream.uniform([5]))
+
+
+def test_numbers_are_those_of_the_published_generator():
+    # Philox 4x32 with 10 rounds (Salmon et al. 2011), written out: a number is the
+    # lower 23 bits of a word.
+    key = tf.raw_ops.StatelessRandomGetKeyCounter(seed=tf.constant([3, 5])).key
+    words = _philox(int(key[0]), counter=1 << 64)
+
+    found = _stream(3, 5).uniform([4])
+
+    expected = [(word & 0x7FFFFF) / 2**23 for word in words]
+    np.testing.assert_array_equal(found, np.float32(expected))
+
+
+def _philox(key, counter):
+    """Returns the four words of 32 bits for a key and a counter."""
+    low = 2**32 - 1
+    words = [counter >> 32 * n & low for n in range(4)]
+    keys = [key & low, key >> 32]
+    for _ in range(10):
+        products = words[0] * 0xD2511F53, words[2] * 0xCD9E8D57
+        words = [
+            products[1] >> 32 ^ words[1] ^ keys[0],
+            products[1] & low,
+            products[0] >> 32 ^ words[3] ^ keys[1],
+            products[0] & low,
+        ]
+        keys = [(keys[0] + 0x9E3779B9) & low, (keys[1] + 0xBB67AE85) & low]
+    return words
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
