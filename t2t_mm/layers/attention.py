@@ -127,7 +127,7 @@ class MultiHeadAttention(tf.Module):
           `[batch, length, hidden_size]`.
         """
         depth = self._hidden_size // self._num_heads
-        queries = self._split_heads(self.query(x)) / math.sqrt(depth)
+        queries = self._split_heads(self.query(x)) * (1.0 / math.sqrt(depth))
         scores = self._scores(queries, memory.keys, position)
         name = self.name_scope.name.rstrip("/")
         weights = attention_weights(scores, bias, name=name, dropout=dropout, rng=rng)

@@ -6,6 +6,7 @@ then: they are left alone, moments included, and each variable counts its own up
 
 import abc
 from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -62,7 +63,7 @@ class Optimizer(tf.Module, abc.ABC):
         variable: tf.Variable,
         gradient: Gradient,
         learning_rate: tf.Tensor,
-        count: tf.Tensor,
+        clock: Any,
     ) -> None:
         """Updates a variable and its slots.
 
@@ -70,8 +71,18 @@ class Optimizer(tf.Module, abc.ABC):
           variable: what to update.
           gradient: of it.
           learning_rate: `[]` float32.
-          count: `[]` float32, number of updates of the variable with this one.
+          clock: what `_clocks` says of the variable.
         """
+
+    def _clocks(self, counts: tf.Tensor) -> Sequence[Any]:
+        """Returns for each variable what depends on how often it was updated.
+
+        All at once, as each operation costs time when a run starts.
+
+        Args:
+          counts: `[variables]` float32, numbers of updates with this one.
+        """
+        return tf.unstack(counts)
 
     def slots(self, variable: tf.Variable) -> dict[str, tf.Variable]:
         """Returns what is kept about a variable, such as "updates" and "moments/rows".
@@ -103,16 +114,24 @@ class Optimizer(tf.Module, abc.ABC):
           variables: some of those that the optimizer was made for.
           learning_rate: `[]` float32.
         """
+        updated = [
+            (gradient, variable)
+            for gradient, variable in zip(
+                map(gradients_lib.from_tape, gradients), variables, strict=True
+            )
+            if gradient is not None
+        ]
+        if not updated:
+            return
+        keys = [initializers.key(variable) for _, variable in updated]
         one = tf.constant(1, tf.int64)
-        for given, variable in zip(gradients, variables, strict=True):
-            gradient = gradients_lib.from_tape(given)
-            if gradient is not None:
-                key = initializers.key(variable)
-                factor = self._rate_factors[key]
-                rate = learning_rate if factor == 1.0 else learning_rate * factor
-                count = tf.cast(self.updates[key].assign_add(one), tf.float32)
-                self._decay(variable, gradient, rate)
-                self._update(variable, gradient, rate, count)
+        counts = tf.stack([self.updates[key].assign_add(one) for key in keys])
+        clocks = self._clocks(tf.cast(counts, tf.float32))
+        for key, clock, (gradient, variable) in zip(keys, clocks, updated, strict=True):
+            factor = self._rate_factors[key]
+            rate = learning_rate if factor == 1.0 else learning_rate * factor
+            self._decay(variable, gradient, rate)
+            self._update(variable, gradient, rate, clock)
 
     def _decay(
         self, variable: tf.Variable, gradient: Gradient, learning_rate: tf.Tensor
@@ -124,8 +143,37 @@ class Optimizer(tf.Module, abc.ABC):
             variable.assign_sub(learning_rate * decay * variable)
 
 
+class _AdamClock(NamedTuple):
+    """The numbers of an update of Adam, `[]` float32.
+
+    Attributes:
+      beta1: decay of the first moment.
+      beta2: of the second.
+      epsilon: what divisors have at least.
+      power1: `beta1` to the number of updates.
+      power2: `beta2` likewise.
+    """
+
+    beta1: tf.Tensor
+    beta2: tf.Tensor
+    epsilon: tf.Tensor
+    power1: tf.Tensor
+    power2: tf.Tensor
+
+
 class Adam(Optimizer):
     """Adam (Kingma and Ba 2015)."""
+
+    def _clocks(self, counts: tf.Tensor) -> Sequence[_AdamClock]:
+        hparams = self._hparams
+        beta1 = tf.constant(hparams.optimizer_adam_beta1)
+        beta2 = tf.constant(hparams.optimizer_adam_beta2)
+        epsilon = tf.constant(hparams.optimizer_adam_epsilon)
+        powers = (tf.unstack(tf.pow(beta, counts)) for beta in (beta1, beta2))
+        return [
+            _AdamClock(beta1, beta2, epsilon, power1, power2)
+            for power1, power2 in zip(*powers, strict=True)
+        ]
 
     def _make_slots(self, variables: Sequence[tf.Variable]) -> None:
         self.first_moments = {
@@ -140,21 +188,19 @@ class Adam(Optimizer):
         variable: tf.Variable,
         gradient: Gradient,
         learning_rate: tf.Tensor,
-        count: tf.Tensor,
+        clock: _AdamClock,
     ) -> None:
-        hparams = self._hparams
-        beta1, beta2 = hparams.optimizer_adam_beta1, hparams.optimizer_adam_beta2
         # One fused kernel: reads and writes each number once.
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=self.first_moments[initializers.key(variable)].handle,
             v=self.second_moments[initializers.key(variable)].handle,
-            beta1_power=tf.pow(beta1, count),
-            beta2_power=tf.pow(beta2, count),
+            beta1_power=clock.power1,
+            beta2_power=clock.power2,
             lr=learning_rate,
-            beta1=beta1,
-            beta2=beta2,
-            epsilon=hparams.optimizer_adam_epsilon,
+            beta1=clock.beta1,
+            beta2=clock.beta2,
+            epsilon=clock.epsilon,
             grad=gradient.values,
         )
 
@@ -177,20 +223,20 @@ class LazyAdam(Adam):
         variable: tf.Variable,
         gradient: Gradient,
         learning_rate: tf.Tensor,
-        count: tf.Tensor,
+        clock: _AdamClock,
     ) -> None:
         if gradient.rows is None:
-            super()._update(variable, gradient, learning_rate, count)
+            super()._update(variable, gradient, learning_rate, clock)
             return
         hparams, rows = self._hparams, gradient.rows
-        beta1, beta2 = hparams.optimizer_adam_beta1, hparams.optimizer_adam_beta2
+        beta1, beta2 = clock.beta1, clock.beta2
         first = self.first_moments[initializers.key(variable)]
         second = self.second_moments[initializers.key(variable)]
         values = tf.gather(gradient.values, rows)
         m = beta1 * tf.gather(first, rows) + (1.0 - beta1) * values
         v = beta2 * tf.gather(second, rows) + (1.0 - beta2) * tf.square(values)
-        correction = tf.sqrt(1.0 - tf.pow(beta2, count)) / (1.0 - tf.pow(beta1, count))
-        step = correction * m / (tf.sqrt(v) + hparams.optimizer_adam_epsilon)
+        correction = tf.sqrt(1.0 - clock.power2) / (1.0 - clock.power1)
+        step = correction * m / (tf.sqrt(v) + clock.epsilon)
         old = tf.gather(variable, rows)
         if hparams.weight_decay and hparams.weight_decay_type == "decoupled":
             step += hparams.weight_decay * old
@@ -219,7 +265,7 @@ class Momentum(Optimizer):
         variable: tf.Variable,
         gradient: Gradient,
         learning_rate: tf.Tensor,
-        count: tf.Tensor,
+        clock: tf.Tensor,
     ) -> None:
         tf.raw_ops.ResourceApplyMomentum(
             var=variable.handle,
@@ -261,10 +307,10 @@ class Adafactor(Optimizer):
         variable: tf.Variable,
         gradient: Gradient,
         learning_rate: tf.Tensor,
-        count: tf.Tensor,
+        clock: tf.Tensor,
     ) -> None:
         hparams, moments = self._hparams, self.moments[initializers.key(variable)]
-        step = gradient.values * self._inverse_deviation(gradient, moments, count)
+        step = gradient.values * self._inverse_deviation(gradient, moments, clock)
         threshold = hparams.optimizer_adafactor_clipping_threshold
         if threshold:
             step /= tf.maximum(1.0, _root_mean_square(step) / threshold)
