@@ -111,9 +111,10 @@ def measure(hparams_set, task):
             output = model(batch, problem=task, rng=rng)
             loss = output.loss.total + sum(output.extra_losses.values())
         gradients = [gradients_lib.from_tape(g) for g in tape.gradient(loss, variables)]
-        gradients, _ = gradients_lib.clip_by_global_norm(
-            gradients, hparams.clip_grad_norm
+        norm = gradients_lib.global_norm(
+            gradients_lib.half_squares([g and g.values for g in gradients])
         )
+        gradients = gradients_lib.clip(gradients, norm, hparams.clip_grad_norm)
         optimizer.apply(gradients, variables, tf.constant(1e-5))
         return loss
 

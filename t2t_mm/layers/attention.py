@@ -139,14 +139,14 @@ class MultiHeadAttention(tf.Module):
     ) -> tf.Tensor:
         del position
         # [batch, heads, length, depth] -> [batch, heads, length, memory_length]
-        return tf.matmul(queries, keys, transpose_b=True)
+        return core.matmul_rows(queries, keys, transpose_b=True)
 
     def _mix(
         self, weights: tf.Tensor, values: tf.Tensor, position: tf.Tensor | int
     ) -> tf.Tensor:
         del position
         # [batch, heads, length, memory_length] -> [batch, heads, length, depth]
-        return tf.matmul(weights, values)
+        return core.matmul_rows(weights, values)
 
     def project(self, memory: tf.Tensor) -> KeysValues:
         """Projects `[batch, memory_length, hidden_size]` to keys and values."""

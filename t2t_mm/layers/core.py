@@ -26,6 +26,29 @@ def matmul_last_axis(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     return result
 
 
+def matmul_rows(x: tf.Tensor, y: tf.Tensor, *, transpose_b: bool = False) -> tf.Tensor:
+    """Multiplies matrices `[..., n, m]` by as many `[..., m, k]`, none used twice.
+
+    `tf.matmul` may use one for several, and its gradient takes fifteen more operations
+    to find out whether it did.
+
+    Args:
+      x: left factors.
+      y: right factors, with the same leading axes; `[..., k, m]` if transposed.
+      transpose_b: whether they are.
+    """
+    return tf.raw_ops.BatchMatMul(x=x, y=y, adj_y=transpose_b)
+
+
+def add(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+    """Adds tensors of one shape.
+
+    `x + y` may repeat one of them along an axis, and its gradient takes seven
+    operations to find out whether it did.
+    """
+    return tf.add_n([x, y])
+
+
 class Dense(tf.Module):
     """`x kernel + bias` over the last axis."""
 
@@ -49,7 +72,9 @@ class Dense(tf.Module):
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         """Maps `[..., input_size]` to `[..., output_size]`."""
         y = matmul_last_axis(x, self.kernel)
-        return y if self.bias is None else y + casting.cast_weights(self.bias, x.dtype)
+        if self.bias is None:
+            return y
+        return tf.nn.bias_add(y, casting.cast_weights(self.bias, x.dtype))
 
 
 class LayerNorm(tf.Module):
@@ -70,36 +95,35 @@ class LayerNorm(tf.Module):
           is_centred: the mean over the last axis is 0 already and is not taken again.
         """
         scale, bias = tf.convert_to_tensor(self.scale), tf.convert_to_tensor(self.bias)
-        rows = tf.cast(x, tf.float32)
-        if x.shape.rank == 2:
-            return tf.cast(_normalise(rows, scale, bias, is_centred), x.dtype)
-        # [..., size] -> [rows, size] and back
-        rows = tf.reshape(rows, [-1, x.shape[-1]])
-        normalised = _normalise(rows, scale, bias, is_centred)
-        return tf.cast(tf.reshape(normalised, tf.shape(x)), x.dtype)
+        normalised = _normalise(tf.cast(x, tf.float32), scale, bias, is_centred)
+        return tf.cast(normalised, x.dtype)
 
 
 def _normalise(
     x: tf.Tensor, scale: tf.Tensor, bias: tf.Tensor, is_centred: bool
 ) -> tf.Tensor:
-    """Normalises rows with a gradient written out.
+    """Normalises `[..., size]` with a gradient written out.
 
     Forward and backward take 28 ms for `[50176, 128]` on two cores and 37 ms for
     `[16384, 512]`; with reductions in place of the products of `_sum_rows` and
     `_weigh_columns` it is 41 and 55 ms, and more with the derived gradient.
     """
-    size = x.shape[1]
+    size = x.shape[-1]
 
     @custom_gradient.custom_gradient
     def normalise(
         x: tf.Tensor, scale: tf.Tensor, bias: tf.Tensor
     ) -> tuple[tf.Tensor, object]:
+        # [..., size] -> [rows, size] and back
+        flat, shape = tf.constant([-1, size]), tf.shape(x)
+        rows = tf.reshape(x, flat)
         mean_weights = tf.constant(1.0 / size, shape=[size, 1])
-        centred = x if is_centred else x - _weigh_columns(x, mean_weights)
+        centred = rows if is_centred else rows - _weigh_columns(rows, mean_weights)
         inverse_deviation = tf.math.rsqrt(_mean_square(centred) + LAYER_NORM_EPSILON)
         normalised = centred * inverse_deviation
 
         def gradient(dy: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            dy = tf.reshape(dy, flat)
             weights = tf.expand_dims(scale, 1) * mean_weights
             product = dy * normalised
             correlation = _weigh_columns(product, weights)
@@ -108,9 +132,10 @@ def _normalise(
                 dx -= _weigh_columns(dy, weights)
             dx = inverse_deviation * (dx - normalised * correlation)
             ones = tf.reshape(tf.ones_like(inverse_deviation), [1, -1])
+            dx = tf.reshape(dx, shape)
             return dx, _sum_rows(product, ones), _sum_rows(dy, ones)
 
-        return normalised * scale + bias, gradient
+        return tf.reshape(normalised * scale + bias, shape), gradient
 
     return normalise(x, scale, bias)
 

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from t2t_mm.training.gradients import Gradient
-
 
 class Modules:
     """The parts of a model that variables belong to.
@@ -20,22 +18,18 @@ class Modules:
         self.names = list(dict.fromkeys(parts))
         self._numbers = [self.names.index(part) for part in parts]
 
-    def norms(self, values: Sequence[tf.Tensor | None]) -> tf.Tensor:
+    def norms(self, half_squares: Sequence[tf.Tensor | None]) -> tf.Tensor:
         """Returns the root of the sum of squares of each part, `[parts]` float32.
 
         Args:
-          values: one for each variable; None counts as 0.
+          half_squares: half the sum of squares of each variable's values, as
+            `gradients.half_squares` returns them; None counts as 0.
         """
-        squares: list[list[tf.Tensor]] = [[tf.zeros([])] for _ in self.names]
-        for number, value in zip(self._numbers, values, strict=True):
-            if value is not None:
-                # The same operation as in the global norm: it is computed once.
-                squares[number].append(tf.nn.l2_loss(value))
-        return tf.sqrt(2.0 * tf.stack([tf.add_n(terms) for terms in squares]))
-
-    def gradient_norms(self, gradients: Sequence[Gradient | None]) -> tf.Tensor:
-        """Returns `norms` of gradients."""
-        return self.norms([None if g is None else g.values for g in gradients])
+        terms: list[list[tf.Tensor]] = [[tf.zeros([])] for _ in self.names]
+        for number, half in zip(self._numbers, half_squares, strict=True):
+            if half is not None:
+                terms[number].append(half)
+        return tf.sqrt(2.0 * tf.stack([tf.add_n(part) for part in terms]))
 
     def by_name(self, norms: tf.Tensor) -> dict[str, float]:
         """Returns norms `[parts]` by name of the part."""

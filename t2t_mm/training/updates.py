@@ -278,10 +278,12 @@ class Updates:
     ) -> UpdateOutput:
         hparams = self._model.hparams
         gradients = optimizers.add_weight_decay(gradients, self._variables, hparams)
-        module_norms = self.modules.gradient_norms(gradients)
-        gradients, norm = gradients_lib.clip_by_global_norm(
-            gradients, hparams.clip_grad_norm
+        half_squares = gradients_lib.half_squares(
+            [None if g is None else g.values for g in gradients]
         )
+        module_norms = self.modules.norms(half_squares)
+        norm = gradients_lib.global_norm(half_squares)
+        gradients = gradients_lib.clip(gradients, norm, hparams.clip_grad_norm)
         are_finite = tf.math.is_finite(norm) & tf.reduce_all(tf.math.is_finite(losses))
 
         def apply() -> tf.Tensor:
@@ -295,7 +297,8 @@ class Updates:
     def parameter_norms(self) -> dict[str, float]:
         """Returns the norm of the trained variables by module."""
         values = [tf.convert_to_tensor(variable) for variable in self._variables]
-        return self.modules.by_name(self.modules.norms(values))
+        half_squares = gradients_lib.half_squares(values)
+        return self.modules.by_name(self.modules.norms(half_squares))
 
     def _move_average(self, gradients: Sequence[Gradient | None]) -> None:
         if self._average is not None:

@@ -13,8 +13,18 @@ PAIR = [
 ]
 
 
+def _clip(gradients, largest):
+    norm = _global_norm(gradients)
+    return gradients_lib.clip(gradients, norm, largest), norm
+
+
+def _global_norm(gradients):
+    values = [None if g is None else g.values for g in gradients]
+    return gradients_lib.global_norm(gradients_lib.half_squares(values))
+
+
 def test_gradients_are_scaled_to_the_largest_norm():
-    clipped, norm = gradients_lib.clip_by_global_norm(PAIR, 2.0)
+    clipped, norm = _clip(PAIR, 2.0)
 
     assert norm == 5.0
     np.testing.assert_allclose(clipped[0].values, [1.2, 0.0], rtol=1e-6)
@@ -25,11 +35,24 @@ def test_gradients_are_scaled_to_the_largest_norm():
 
 @pytest.mark.parametrize("largest", [0.0, 5.0, 7.0])
 def test_gradients_below_the_largest_norm_are_left_alone(largest):
-    clipped, norm = gradients_lib.clip_by_global_norm(PAIR, largest)
+    clipped, norm = _clip(PAIR, largest)
 
     assert norm == 5.0
     np.testing.assert_array_equal(clipped[0].values, [3.0, 0.0])
     assert clipped[1] is None
+
+
+@pytest.mark.parametrize("largest", [2.0, 7.0])
+def test_large_gradients_are_clipped_like_small_ones(monkeypatch, largest):
+    small, _ = _clip(PAIR, largest)
+    monkeypatch.setattr(gradients_lib, "_SMALL", 0)
+
+    large, _ = tf.function(lambda: _clip(PAIR, largest), autograph=False)()
+
+    for one, other in zip(large, small, strict=True):
+        assert (one is None) == (other is None)
+        if one is not None:
+            np.testing.assert_array_equal(one.values, other.values)
 
 
 @pytest.mark.parametrize(("case", "largest"), [(0, 2.0), (1, 2.0), (2, 0.5)])
@@ -37,7 +60,7 @@ def test_clipping_is_that_of_tensor2tensor(case, largest):
     arrays = goldens.read("gradient_clipping_and_weight_decay")
     given = [Gradient(tf.constant(arrays[f"c{case}:in:grad{i}"])) for i in range(3)]
 
-    clipped, norm = gradients_lib.clip_by_global_norm(given, largest)
+    clipped, norm = _clip(given, largest)
 
     np.testing.assert_allclose(norm, arrays[f"c{case}:out:global_norm"], rtol=1e-5)
     for i, gradient in enumerate(clipped):
@@ -51,7 +74,7 @@ def test_rows_that_a_batch_repeats_are_summed_before_they_are_squared():
 
     gradient = gradients_lib.from_tape(slices)
 
-    assert gradients_lib.global_norm([gradient]) == 4.0
+    assert _global_norm([gradient]) == 4.0
     np.testing.assert_array_equal(gradient.rows, [2, 2])
 
 
