@@ -40,15 +40,6 @@ def matmul_rows(x: tf.Tensor, y: tf.Tensor, *, transpose_b: bool = False) -> tf.
     return tf.raw_ops.BatchMatMul(x=x, y=y, adj_y=transpose_b)
 
 
-def add(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
-    """Adds tensors of one shape.
-
-    `x + y` may repeat one of them along an axis, and its gradient takes seven
-    operations to find out whether it did.
-    """
-    return tf.add_n([x, y])
-
-
 class Dense(tf.Module):
     """`x kernel + bias` over the last axis."""
 

@@ -65,7 +65,7 @@ class PaperAttention(tf.Module):
             rng=rng,
         )
         return self.source_attention(
-            core.add(mixed, attended) if self._query_residual else attended,
+            mixed + attended if self._query_residual else attended,
             self.source_attention.project(source.values),
             attention.padding_bias(source.mask),
             dropout=self._dropout,
@@ -87,7 +87,7 @@ class PaperAttention(tf.Module):
         """Computes one new position `[batch, hidden_size]`."""
         attended, own = self.self_attention.step(mixed, cache.own, position)
         if self._query_residual:
-            attended = core.add(mixed, attended)
+            attended = mixed + attended
         attended = self.source_attention(
             attended[:, None], cache.source, cache.source_bias
         )
@@ -201,8 +201,8 @@ class AttentionBlock(tf.Module):
 
     def _add(self, target: tf.Tensor, attended: tf.Tensor) -> tf.Tensor:
         if self._is_pre_norm:
-            return core.add(target, attended)
-        return self.layer_norm(core.add(target, attended))
+            return target + attended
+        return self.layer_norm(target + attended)
 
     def init_cache(self, source: Source, max_length: int) -> AttentionCache:
         """Returns what is known before the first target position."""
@@ -266,7 +266,7 @@ class DecoderLayer(tf.Module):
         """Maps `[batch, length, hidden_size]` to the same shape."""
         x = self.conv_block(x, None, rng)
         attended = self.attention(x, source, rng)
-        return core.add(x, attended) if self._adds_twice else attended
+        return x + attended if self._adds_twice else attended
 
     def init_cache(self, source: Source, max_length: int) -> dict[str, Any]:
         """Returns the caches of the two blocks."""
@@ -282,5 +282,5 @@ class DecoderLayer(tf.Module):
         """Computes one new position `[batch, hidden_size]`."""
         x, conv_cache = self.conv_block.step(x, cache["conv"], position)
         attended, attention_cache = self.attention.step(x, cache["attention"], position)
-        x = core.add(x, attended) if self._adds_twice else attended
+        x = x + attended if self._adds_twice else attended
         return x, {"conv": conv_cache, "attention": attention_cache}

@@ -49,7 +49,7 @@ class ConvBlock(tf.Module):
         rng: randomness.RandomStream | None,
     ) -> tf.Tensor:
         """Maps `[batch, length, hidden_size]` to the same shape."""
-        hidden2 = core.add(x, self.steps[1](self.steps[0](x, mask), mask))
+        hidden2 = x + self.steps[1](self.steps[0](x, mask), mask)
         h = hidden2
         for step in self.steps[2:]:
             h = step(h, mask)
@@ -58,7 +58,7 @@ class ConvBlock(tf.Module):
     def _skip(self, x: tf.Tensor, hidden2: tf.Tensor, h: tf.Tensor) -> tf.Tensor:
         if self._second_skip == "none":
             return h
-        return core.add(h, x if self._second_skip == "input" else hidden2)
+        return h + (x if self._second_skip == "input" else hidden2)
 
     def init_cache(self, batch: tf.Tensor, dtype: tf.DType) -> list[tf.Tensor]:
         """Returns the past inputs of the steps, all zero."""
@@ -99,6 +99,6 @@ class ExpertBlock(tf.Module):
         """Maps `[batch, length, hidden_size]` to the same shape."""
         if self._is_pre_norm:
             output = self.feed_forward(self.layer_norm(x), mask, space_id, rng)
-            return output._replace(values=core.add(x, output.values))
+            return output._replace(values=x + output.values)
         output = self.feed_forward(x, mask, space_id, rng)
-        return output._replace(values=self.layer_norm(core.add(x, output.values)))
+        return output._replace(values=self.layer_norm(x + output.values))

@@ -33,7 +33,7 @@ class SubLayer(tf.Module):
         self, x: tf.Tensor, y: tf.Tensor, rng: randomness.RandomStream | None
     ) -> tf.Tensor:
         """Adds what f returned, `y`, to what came in, `x`."""
-        total = core.add(x, randomness.dropout(y, self._dropout, rng))
+        total = x + randomness.dropout(y, self._dropout, rng)
         return total if self._norm_first else self.layer_norm(total)
 
 
