@@ -29,7 +29,9 @@ class Modules:
         for number, half in zip(self._numbers, half_squares, strict=True):
             if half is not None:
                 terms[number].append(half)
-        return tf.sqrt(2.0 * tf.stack([tf.add_n(part) for part in terms]))
+        # Not `tf.add_n`: it begins with a number that nothing else still reads.
+        sums = [tf.reduce_sum(tf.stack(part)) for part in terms]
+        return tf.sqrt(2.0 * tf.stack(sums))
 
     def by_name(self, norms: tf.Tensor) -> dict[str, float]:
         """Returns norms `[parts]` by name of the part."""
