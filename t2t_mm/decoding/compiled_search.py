@@ -31,7 +31,7 @@ class CompiledSearch:
           search: what to run.
           name: of the problem, for the log.
           jit_compile: compile every shape with XLA, or none; None for those that come
-            up often, where the search can be compiled.
+            up often, where the search can be compiled and is faster then.
         """
         reason = search.why_not_compiled()
         if jit_compile and reason:
@@ -41,7 +41,8 @@ class CompiledSearch:
         self._search = search
         self._name = name
         self._batches_before = 0 if jit_compile else BATCHES_BEFORE_COMPILING
-        self._can_compile = reason is None and jit_compile is not False
+        is_wanted = search.gains_from_xla() if jit_compile is None else jit_compile
+        self._can_compile = reason is None and is_wanted
         self._lock = threading.Lock()
         self._counts: dict[Hashable, int] = {}
         self._programs: dict[Hashable, Callable[..., Found]] = {}

@@ -153,6 +153,17 @@ class Searcher:
             return "samples would be others"
         return None
 
+    def gains_from_xla(self) -> bool:
+        """Returns whether a compiled search is likely the faster one.
+
+        On a CPU, XLA computes in bfloat16 by way of float32: 16 outputs of
+        `multimodel_t2t_tiny` came at 2,197 and in the plain graph at 3,975 tokens/s.
+        """
+        if self._models[0].hparams.activation_dtype != "bfloat16":
+            return True
+        kinds = ("GPU", "TPU")
+        return any(tf.config.list_logical_devices(kind) for kind in kinds)
+
     def encode(self, features: Features) -> list[Embedded]:
         """Returns what each model makes of the inputs, for `search`."""
         encoded = [

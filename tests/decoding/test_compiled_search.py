@@ -75,6 +75,23 @@ def test_a_shape_is_compiled_once_it_has_come_up_often(monkeypatch):
     assert programs == [0, 0, 1, 1]
 
 
+@pytest.mark.parametrize(("jit_compile", "programs"), [(None, 0), (True, 1)])
+def test_bfloat16_on_a_cpu_is_compiled_only_if_asked(
+    monkeypatch, jit_compile, programs
+):
+    monkeypatch.setattr(compiled_search, "BATCHES_BEFORE_COMPILING", 0)
+    model = tiny_models.make_model(
+        "transformer_tiny", num_hidden_layers=1, activation_dtype="bfloat16"
+    )
+    search, batch = _search(
+        model, "text_to_text", jit_compile=jit_compile, extra_length=1
+    )
+
+    search(*batch)
+
+    assert search.num_programs == programs
+
+
 def test_what_xla_cannot_compile_is_searched_without_it():
     model = tiny_models.make_model("transformer_tiny", num_hidden_layers=1)
     search, (features, is_filler) = _search(
