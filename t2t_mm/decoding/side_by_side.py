@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent import futures
 from typing import TypeVar
 
-import tensorflow as tf
+from t2t_mm.layers import compilation
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -23,7 +23,7 @@ def default_number() -> int:
 
     Without a GPU that is one for each core, and one that turns ids into texts or waits.
     """
-    if any(tf.config.list_logical_devices(kind) for kind in ("GPU", "TPU")):
+    if compilation.has_accelerator():
         return 1  # one search after the other is what such a device runs anyway
     return min(MOST, len(os.sched_getaffinity(0)) + 1)
 

@@ -51,6 +51,11 @@ def is_for_accelerator() -> bool:
         return False
     if platform := _PLATFORM.get():
         return platform != "CPU"
+    return has_accelerator()
+
+
+def has_accelerator() -> bool:
+    """Returns whether TensorFlow sees a GPU or TPU here."""
     return any(tf.config.list_logical_devices(kind) for kind in ("GPU", "TPU"))
 
 

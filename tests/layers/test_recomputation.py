@@ -1,10 +1,13 @@
+import gc
+import weakref
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import tiny_models
 from t2t_mm.data import bucketing
-from t2t_mm.layers import core, randomness, recomputation
+from t2t_mm.layers import compilation, core, randomness, recomputation
 from t2t_mm.training import activations
 
 TEXT = "text_to_text"
@@ -32,16 +35,40 @@ def _recomputed(layer, x, rng):
     return values
 
 
-@pytest.mark.parametrize("compiled", [False, True])
-def test_a_recomputed_layer_drops_the_same_units_in_both_passes(compiled):
+def _gradients_by_xla(run, x, layer):
+    @tf.function(jit_compile=True, autograph=False)
+    def gradients(x):
+        with compilation.tracing_for_xla():
+            return _gradients(run, x, layer)
+
+    return gradients(x)
+
+
+@pytest.mark.parametrize(
+    "gradients",
+    [_gradients, tf.function(_gradients), _gradients_by_xla],
+    ids=["eager", "graph", "xla"],
+)
+def test_a_recomputed_layer_drops_the_same_units_in_both_passes(gradients):
     layer = core.Dense(7, 7, name="dense")
     x = tf.random.stateless_normal([3, 5, 7], [1, 2])
-    gradients = tf.function(_gradients) if compiled else _gradients
 
     expected, found = (gradients(run, x, layer) for run in (_plain, _recomputed))
 
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5)
+
+
+def test_a_graph_that_recomputes_goes_with_its_function():
+    layer = core.Dense(7, 7, name="dense")
+    traced = tf.function(lambda x: _gradients(_recomputed, x, layer), autograph=False)
+    graph = weakref.ref(traced.get_concrete_function(tf.ones([3, 5, 7])).graph)
+    assert graph() is not None
+
+    del traced
+    gc.collect()
+
+    assert graph() is None
 
 
 def _model(hparams_set, **changes):
